@@ -1,0 +1,67 @@
+import type { CidrSet } from '../base/cidr.ts'
+
+/** What TLS established on a client's connection. */
+export interface TlsInfo {
+  /** `TLSv1.2` or `TLSv1.3`. */
+  readonly version: string
+  readonly cipher: string
+  /** The name the client asked for (SNI), lower case; null when it sent none. */
+  readonly serverName: string | null
+  /** The verified client certificate; null when none was presented or it did not verify. */
+  readonly clientCertificate: ClientCertificate | null
+}
+
+/** A client certificate that the listener's CA signed. */
+export interface ClientCertificate {
+  /** RFC 4514 order as written in the certificate, `CN=partner-1,O=Partner`. */
+  readonly subject: string
+  readonly issuer: string
+  /** Subject alternative names as Node prints them: `DNS:a.test`, `URI:spiffe://…`. */
+  readonly subjectAltNames: readonly string[]
+  /** SHA-256 of the DER form, lower-case hex without colons. */
+  readonly fingerprint: string
+  readonly serial: string
+  /** Milliseconds since 1970. */
+  readonly notAfterMs: number
+}
+
+/** A type-length-value of PROXY protocol version 2 (proxy-protocol.txt 2.2). */
+export interface ProxyTlv {
+  readonly type: number
+  readonly value: Buffer
+}
+
+/** What is known of one accepted connection before any byte of HTTP: constant for its life. */
+export class ConnectionInfo {
+  /** The listener's name in the configuration. */
+  readonly listener: string
+  /** Who opened the connection, after a trusted PROXY header: IPv4 dotted or IPv6 compressed, mapped IPv6 as IPv4; `unix` for a unix socket. */
+  readonly peerIp: string
+  readonly peerPort: number
+  readonly scheme: 'http' | 'https'
+  readonly tls: TlsInfo | null
+  readonly proxyTlvs: readonly ProxyTlv[] | null
+  /** The listener's `trustedProxies`, null when it has none. */
+  readonly trustedProxies: CidrSet | null
+  /** True when the peer itself is one of `trustedProxies`; computed once. */
+  readonly peerTrusted: boolean
+
+  constructor(
+    listener: string,
+    peerIp: string,
+    peerPort: number,
+    scheme: 'http' | 'https',
+    tls: TlsInfo | null,
+    proxyTlvs: readonly ProxyTlv[] | null,
+    trustedProxies: CidrSet | null,
+  ) {
+    this.listener = listener
+    this.peerIp = peerIp
+    this.peerPort = peerPort
+    this.scheme = scheme
+    this.tls = tls
+    this.proxyTlvs = proxyTlvs
+    this.trustedProxies = trustedProxies
+    this.peerTrusted = trustedProxies?.contains(peerIp) ?? false
+  }
+}
