@@ -45,6 +45,9 @@ export class ConnectionInfo {
   readonly trustedProxies: CidrSet | null
   /** True when the peer itself is one of `trustedProxies`; computed once. */
   readonly peerTrusted: boolean
+  /** Of proxy/identity: the fields that tell who called, made for the authority asked for last. */
+  forwardedAuthority: string | null = null
+  forwardedFields = ''
 
   constructor(
     listener: string,

@@ -1,9 +1,19 @@
 import type { ReasonCode } from '../base/errors.ts'
+import type { ClientStream } from '../http/client-stream.ts'
 import type { RequestHead } from '../http/message.ts'
 import type { ConnectionInfo } from './connection-info.ts'
 import type { Outcome } from './outcome.ts'
+import type { LocalReply } from './reply.ts'
 import type { Route } from './route.ts'
 import type { Snapshot } from './snapshot.ts'
+
+/** Who runs an exchange: takes it back from an upstream that answers it no further. */
+export interface ExchangeOwner {
+  /** Answers in place of the endpoint; the response must not have started. */
+  reply(exchange: Exchange, reply: LocalReply): void
+  /** The response was sent whole, or will never be: `outcome` says which. Called once; writes the log line. */
+  ended(exchange: Exchange, outcome: Outcome): void
+}
 
 /**
  * One request and its response, from parsed head to log line. Pins the Snapshot it started with.
@@ -15,7 +25,10 @@ export class Exchange {
   id = ''
   readonly connection: ConnectionInfo
   readonly request: RequestHead
-  snapshot: Snapshot
+  readonly snapshot: Snapshot
+  /** Where the request body comes from and the response goes to. */
+  readonly stream: ClientStream
+  readonly owner: ExchangeOwner
   /** Milliseconds since 1970, when the head was complete. */
   startedMs = 0
 
@@ -27,8 +40,8 @@ export class Exchange {
   host = ''
   /** Host with port as the client sent it, for forwarding. */
   authority = ''
-  /** X-Forwarded-For as it will be sent on. */
-  forwardedFor = ''
+  /** Field lines that tell the endpoint who called and what was asked, each ending in CRLF. */
+  forwardedFields = ''
 
   // --- target (proxy/path, proxy/router)
   /** Normal form of the path; what routing, policies and the endpoint see. */
@@ -44,6 +57,8 @@ export class Exchange {
   params: string[] | null = null
   /** For a 405: the methods to name in Allow. */
   allow: string | null = null
+  /** Path and query in the form sent to the endpoint; '' until a route is taken. */
+  targetOut = ''
 
   // --- forwarding (upstream)
   upstream: string | null = null
@@ -66,12 +81,16 @@ export class Exchange {
   key: string | null = null
   plan: string | null = null
   waf: string | null = null
+  /** When the first attempt began, in the clock of `performance.now()`; for upstreamMs. */
+  upstreamStartedMs = 0
   /** The W3C trace context sent to the endpoint, null when there is none. */
   traceparent: string | null = null
 
-  constructor(connection: ConnectionInfo, request: RequestHead, snapshot: Snapshot) {
+  constructor(connection: ConnectionInfo, stream: ClientStream, snapshot: Snapshot, owner: ExchangeOwner) {
     this.connection = connection
-    this.request = request
+    this.request = stream.head
     this.snapshot = snapshot
+    this.stream = stream
+    this.owner = owner
   }
 }

@@ -9,6 +9,9 @@
 export const HOP = 1
 /** Names who called or what was asked: believed and forwarded only from a trusted proxy, and mostly rewritten even then. */
 export const IDENTITY = 2
+// 4 is DROPPED (field-table.ts)
+/** Says how long the message is: written anew where the framing may change. */
+export const LENGTH = 8
 
 /** Field numbers. 0 is any other field. */
 export const F = {
@@ -37,7 +40,7 @@ export const F = {
   tracestate: 22,
 } as const
 
-interface KnownField {
+export interface KnownField {
   readonly name: string
   readonly id: number
   readonly flags: number
@@ -86,9 +89,9 @@ const IDENTITY_KIN = [
 ]
 
 const KNOWN: readonly KnownField[] = [
-  { name: 'host', id: F.host, flags: 0 },
+  { name: 'host', id: F.host, flags: HOP },
   { name: 'connection', id: F.connection, flags: HOP },
-  { name: 'content-length', id: F.contentLength, flags: 0 },
+  { name: 'content-length', id: F.contentLength, flags: LENGTH },
   { name: 'transfer-encoding', id: F.transferEncoding, flags: HOP },
   { name: 'expect', id: F.expect, flags: 0 },
   { name: 'upgrade', id: F.upgrade, flags: HOP },
@@ -111,15 +114,15 @@ const KNOWN: readonly KnownField[] = [
 ]
 
 const SLOTS = 1024
+/** Start value of the rolling name hash. */
+export const HASH_START = 7
+
 const slots: (KnownField | null)[] = new Array<KnownField | null>(SLOTS).fill(null)
 for (const field of KNOWN) {
   let slot = hashName(field.name)
   while (slots[slot] !== null) slot = (slot + 1) % SLOTS
   slots[slot] = field
 }
-
-/** Start value of the rolling name hash. */
-export const HASH_START = 7
 
 /** One step of the name hash: `c` is a byte of the name; letters count without case, `_` as `-`. */
 export function hashStep(hash: number, c: number): number {
@@ -138,21 +141,21 @@ function hashName(name: string): number {
 }
 
 /**
- * The known field in `text[start, end)`, or null. `slot` is its finished hash.
+ * The known field whose name stands in `bytes[start, end)`, or null. `slot` is its finished hash.
  * Letter case does not matter and `_` matches `-`; the caller checks for a shadow.
  */
-export function knownField(slot: number, text: string, start: number, end: number): KnownField | null {
+export function knownField(slot: number, bytes: Uint8Array, start: number, end: number): KnownField | null {
   for (;;) {
     const field = slots[slot] as KnownField | null
     if (field === null) return null
-    if (field.name.length === end - start && matches(field.name, text, start)) return field
+    if (field.name.length === end - start && matches(field.name, bytes, start)) return field
     slot = (slot + 1) % SLOTS
   }
 }
 
-function matches(name: string, text: string, start: number): boolean {
+function matches(name: string, bytes: Uint8Array, start: number): boolean {
   for (let i = 0; i < name.length; i++) {
-    const c = text.charCodeAt(start + i)
+    const c = bytes[start + i] as number
     if ((c === 0x5f ? 0x2d : c | 0x20) !== name.charCodeAt(i)) return false
   }
   return true
@@ -160,5 +163,6 @@ function matches(name: string, text: string, start: number): boolean {
 
 /** The known field of a whole name, or null: for load time and for trailers. */
 export function knownFieldByName(name: string): KnownField | null {
-  return knownField(hashName(name), name, 0, name.length)
+  const bytes = Buffer.from(name, 'latin1')
+  return knownField(hashName(name), bytes, 0, bytes.length)
 }

@@ -1,4 +1,4 @@
-import { F, HASH_START, hashEnd, hashStep, knownField } from './field-names.ts'
+import { F, knownFieldByName } from './field-names.ts'
 
 /**
  * The header section of one message, as offsets into its text: nothing is copied until somebody asks for a value.
@@ -163,9 +163,7 @@ export function fieldTableOf(fields: readonly (readonly [string, string])[]): Fi
     const start = text.length
     text += `${name}: ${value}\r\n`
     table.at.set([start, start + name.length, start + name.length + 2, start + name.length + 2 + value.length], i * 4)
-    let hash = HASH_START
-    for (let k = 0; k < name.length; k++) hash = hashStep(hash, name.charCodeAt(k))
-    const known = knownField(hashEnd(hash), name, 0, name.length)
+    const known = knownFieldByName(name)
     table.ids[i] = known?.id ?? F.other
     table.flags[i] = known?.flags ?? 0
   }

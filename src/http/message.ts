@@ -32,11 +32,15 @@ export class ResponseHead {
   /** Reason phrase as received. */
   reason = ''
   minor = 1
-  readonly fields: FieldTable = new FieldTable()
+  readonly fields: FieldTable
   /** Bytes of the body, CHUNKED or UNTIL_CLOSE; 0 when there is none by status, method or length. */
   bodyLength = 0
   /** Content-Length as sent, also where no body follows (HEAD, 304); -1 if absent. */
   contentLength = -1
   keepAlive = true
   upgrade: string | null = null
+
+  constructor(fields: FieldTable = new FieldTable()) {
+    this.fields = fields
+  }
 }

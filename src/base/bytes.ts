@@ -1,0 +1,11 @@
+declare global {
+  interface Buffer {
+    /** Bytes as a one-byte string; what `toString('latin1', start, end)` calls, without its argument checks. */
+    latin1Slice(start?: number, end?: number): string
+  }
+}
+
+/** Bytes as a one-byte string: every byte is one character of 0x00 to 0xFF. */
+export function latin1(buf: Buffer, start: number, end: number): string {
+  return buf.latin1Slice(start, end)
+}

@@ -1,0 +1,207 @@
+import { createServer, type Server, type Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { unmapIp } from '../base/cidr.ts'
+import type { ReasonCode } from '../base/errors.ts'
+import { ConnectionInfo, type TlsInfo } from '../core/connection-info.ts'
+import type { ConnectionSlot } from './connection-slot.ts'
+import { ConnectionTable } from './connection-table.ts'
+import { OverloadReply } from './overload-reply.ts'
+import { PendingConnection, type PendingOwner } from './pending-connection.ts'
+import type { ListenerEvents, ListenerSettings, ListenerShare } from './settings.ts'
+import { SharedCount } from './shared-count.ts'
+import { createSecureContexts } from './tls/secure-context.ts'
+import { type HandshakeListener, TlsAcceptor } from './tls/tls-acceptor.ts'
+import { removeStaleSocket, restrictSocket } from './unix-socket.ts'
+
+/**
+ * Takes a connection over. Called in the same turn in which the last byte before it was read.
+ * @param socket a paused `net.Socket` that nobody reads (call `resume`), or a TLSSocket after its handshake, not flowing yet.
+ *   Attach an `error` handler at once.
+ * @param firstBytes what was read of the stream already; null for none
+ * @param slot set `owner`, call `markIdle` and `markBusy`, and `release` once the connection has ended
+ */
+export type Deliver = (socket: Socket, info: ConnectionInfo, firstBytes: Buffer | null, slot: ConnectionSlot) => void
+
+/** Connections that the kernel holds until they are accepted. Linux caps it at net.core.somaxconn, 4096 by default. */
+const BACKLOG = 4096
+
+/** One address the edge accepts on, on one thread: limits, PROXY protocol and TLS, then the connection is delivered. */
+export class Listener implements PendingOwner, HandshakeListener {
+  #settings: ListenerSettings
+  #share: ListenerShare
+  #acceptor: TlsAcceptor | null = null
+  readonly #deliver: Deliver
+  readonly #events: ListenerEvents
+  readonly #server: Server
+  readonly #overload = new OverloadReply()
+  /** Connections in their TLS handshake. Bounded by `limits.handshakes`. */
+  readonly #handshakes = new Map<Socket, PendingConnection>()
+  /** The connections of this listener on this thread. */
+  readonly table: ConnectionTable
+
+  /** Throws an Error when a certificate or key cannot be used. Opens nothing yet. */
+  constructor(settings: ListenerSettings, share: ListenerShare, deliver: Deliver, events: ListenerEvents) {
+    this.#settings = settings
+    this.#share = share
+    this.#deliver = deliver
+    this.#events = events
+    const count = new SharedCount(share.connectionCells, share.thread)
+    this.table = new ConnectionTable(settings.limits, count, () => events.onClosed())
+    this.#acceptor = this.#createAcceptor(settings, share.ticketKeys)
+    this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true })
+    this.#server.on('connection', (socket) => this.#onConnection(socket))
+  }
+
+  /** The listener's name in the configuration. */
+  get name(): string {
+    return this.#settings.name
+  }
+
+  /** Connections open on this thread, those in a handshake included. */
+  get openConnections(): number {
+    return this.table.open
+  }
+
+  /**
+   * Starts to accept. Resolves with the bound port, 0 for a unix socket; rejects with what the system says, such as EADDRINUSE.
+   * @param options port: taken instead of the settings' one, for threads that share the port another one was given
+   */
+  async listen(options: { port?: number } = {}): Promise<number> {
+    const { address } = this.#settings
+    if ('path' in address) {
+      if (this.#share.threads > 1 && this.#share.thread > 0) throw new Error('a unix socket is for one thread only')
+      await removeStaleSocket(address.path)
+      await this.#bind({ path: address.path, backlog: BACKLOG })
+      restrictSocket(address.path)
+      return 0
+    }
+    const port = options.port ?? address.port
+    await this.#bind({ host: address.host, port, backlog: BACKLOG, reusePort: this.#share.threads > 1 })
+    const bound = this.#server.address()
+    return bound !== null && typeof bound === 'object' ? bound.port : port
+  }
+
+  /**
+   * Takes new settings for connections to come: certificates, limits, trust, timeouts. Closes nothing. The address must be the
+   * same. Throws an Error for unusable certificates; the old settings then stay.
+   * @param ticketKeys new keys end the sessions made with the old ones
+   */
+  update(settings: ListenerSettings, ticketKeys: Buffer = this.#share.ticketKeys): void {
+    this.#acceptor = this.#createAcceptor(settings, ticketKeys)
+    this.#settings = settings
+    this.#share = { ...this.#share, ticketKeys }
+    this.table.setLimits(settings.limits)
+  }
+
+  /** Stops to accept; resolves when the address is free. Open connections go on. */
+  async stopAccepting(): Promise<void> {
+    if (!this.#server.listening) return
+    // What the kernel has accepted already would be reset by the close: take it in first.
+    await new Promise((resolve) => setImmediate(resolve))
+    await new Promise((resolve) => setImmediate(resolve))
+    if (this.#server.listening) this.#server.close()
+  }
+
+  onHeader(pending: PendingConnection, rest: Buffer | null): void {
+    if (this.#acceptor !== null) {
+      if (rest !== null) pending.raw.unshift(rest)
+      this.#handshake(pending)
+      return
+    }
+    pending.handOver()
+    this.#deliver(pending.raw, this.#info(pending, null), rest, pending.slot)
+  }
+
+  onHandshake(pending: PendingConnection, socket: TLSSocket, info: TlsInfo): void {
+    this.#handshakes.delete(pending.raw)
+    this.#deliver(socket, this.#info(pending, info), null, pending.slot)
+  }
+
+  onEnded(pending: PendingConnection, phase: 'header' | 'handshake', reason: ReasonCode | null): void {
+    this.#handshakes.delete(pending.raw)
+    if (reason === null) return
+    if (phase === 'handshake') this.#events.onHandshakeFailed(reason, pending.peerIp)
+    else this.#events.onRefused(reason, pending.peerIp)
+  }
+
+  onSecure(raw: Socket, socket: TLSSocket, info: TlsInfo): void {
+    const pending = this.#handshakes.get(raw)
+    if (pending === undefined) socket.destroy()
+    else pending.onSecure(socket, info)
+  }
+
+  onFailed(raw: Socket, reason: ReasonCode): void {
+    this.#handshakes.get(raw)?.end(reason)
+  }
+
+  #onConnection(raw: Socket): void {
+    this.#events.onAccepted()
+    const settings = this.#settings
+    const isUnix = 'path' in settings.address
+    const address = isUnix ? 'unix' : raw.remoteAddress
+    if (address === undefined) {
+      // It ended before it was accepted.
+      raw.destroy()
+      return
+    }
+    const peerIp = unmapIp(address)
+    const senders = settings.proxyProtocol
+    const demanded = senders !== null && (isUnix || senders.contains(peerIp))
+    const slot = this.table.admit(demanded ? null : peerIp)
+    if (slot === null) {
+      this.#refuse(raw, peerIp)
+      return
+    }
+    const peerPort = isUnix ? 0 : (raw.remotePort ?? 0)
+    if (senders === null && this.#acceptor === null) {
+      const { name, trustedProxies } = settings
+      this.#deliver(raw, new ConnectionInfo(name, peerIp, peerPort, 'http', null, null, trustedProxies), null, slot)
+      return
+    }
+    const pending = new PendingConnection(raw, slot, settings, peerIp, peerPort, this)
+    if (senders !== null) pending.readHeader(demanded)
+    else this.#handshake(pending)
+  }
+
+  #handshake(pending: PendingConnection): void {
+    const acceptor = this.#acceptor!
+    pending.beginHandshake()
+    if (!this.table.beginHandshake(pending.slot)) {
+      pending.end('connections-exceeded')
+      return
+    }
+    this.#handshakes.set(pending.raw, pending)
+    acceptor.accept(pending.raw)
+  }
+
+  #info(pending: PendingConnection, tls: TlsInfo | null): ConnectionInfo {
+    const { name, trustedProxies } = pending.settings
+    const scheme = tls === null ? 'http' : 'https'
+    return new ConnectionInfo(name, pending.peerIp, pending.peerPort, scheme, tls, pending.tlvs, trustedProxies)
+  }
+
+  #refuse(raw: Socket, peerIp: string): void {
+    if (this.#settings.mode === 'tcp' || this.#acceptor !== null) raw.destroy()
+    else this.#overload.send(raw)
+    this.#events.onRefused('connections-exceeded', peerIp)
+  }
+
+  #createAcceptor(settings: ListenerSettings, ticketKeys: Buffer): TlsAcceptor | null {
+    if (settings.tls === null) return null
+    const contexts = createSecureContexts(settings.name, settings.tls, ticketKeys)
+    return new TlsAcceptor(settings.tls, contexts, settings.timeouts.handshakeMs, this)
+  }
+
+  #bind(options: Parameters<Server['listen']>[0]): Promise<void> {
+    const server = this.#server
+    return new Promise((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(options, () => {
+        server.off('error', reject)
+        // EMFILE and its kin: without a handler one would end the thread.
+        server.on('error', (error) => this.#events.onError(error))
+        resolve()
+      })
+    })
+  }
+}

@@ -1,0 +1,167 @@
+import type { Config, UpstreamConfig } from '../config/root.schema.ts'
+import { writeProxyV1, writeProxyV2 } from '../listener/proxy-protocol/write.ts'
+import { systemLookup } from '../upstream/endpoints/name-watch.ts'
+import { EndpointResolver } from '../upstream/endpoints/resolver.ts'
+import type { ProbeSettings } from '../upstream/health/probe.ts'
+import { Prober } from '../upstream/health/prober.ts'
+import { UpstreamCells } from '../upstream/shared/cells.ts'
+import { sharedNowMs } from '../upstream/shared/clock.ts'
+import { setConcurrency } from '../upstream/shared/concurrency-cells.ts'
+import type { EndpointSettings } from '../upstream/shared/settings.ts'
+import { SlotTable } from '../upstream/shared/slot-table.ts'
+import type { MainService } from './main-service.ts'
+import type { EndpointsChange, EndpointTable, LogLevel } from './messages.ts'
+import type { SharedMemory } from './shared-memory.ts'
+
+/** How long a start or a reload waits for names to resolve; then it goes on, and the addresses follow when they come. */
+const FIRST_LOOKUP_MS = 3_000
+
+interface Watched {
+  readonly buffer: SharedArrayBuffer
+  readonly cells: UpstreamCells
+  readonly resolver: EndpointResolver
+  prober: Prober | null
+}
+
+export interface UpstreamWatchOptions {
+  readonly tell: (change: EndpointsChange) => void
+  readonly log: (level: LogLevel, message: string) => void
+}
+
+/**
+ * Watches the upstreams once for the whole process: resolves the names of endpoints and checks their health. What it
+ * finds reaches the threads as messages (addresses) and through the shared cells (health).
+ */
+export class UpstreamWatch implements MainService {
+  readonly name = 'upstreams'
+  readonly #options: UpstreamWatchOptions
+  readonly #watched = new Map<string, Watched>()
+  #next: { readonly config: Config; readonly shared: SharedMemory } | null = null
+  /** During a commit the threads get the addresses with their commit message, at the same moment as the rest. */
+  #quiet = false
+
+  constructor(options: UpstreamWatchOptions) {
+    this.#options = options
+  }
+
+  /** The addresses known now, by upstream. */
+  endpoints(): EndpointTable {
+    return Object.fromEntries([...this.#watched].map(([name, { resolver }]) => [name, resolver.list]))
+  }
+
+  async prepare(config: Config, shared: SharedMemory): Promise<readonly string[]> {
+    this.#next = { config, shared }
+    return []
+  }
+
+  async commit(): Promise<void> {
+    if (this.#next === null) return
+    const { config, shared } = this.#next
+    this.#next = null
+    this.#quiet = true
+    for (const [name, watched] of this.#watched) {
+      if (shared.upstreams[name] !== watched.buffer) this.#drop(name, watched)
+    }
+    const ready: Promise<void>[] = []
+    for (const [name, upstream] of Object.entries(config.upstreams)) {
+      const watched = this.#watched.get(name) ?? this.#add(name, shared.upstreams[name])
+      this.#follow(name, watched, upstream)
+      ready.push(watched.resolver.ready(FIRST_LOOKUP_MS))
+    }
+    await Promise.all(ready)
+    this.#quiet = false
+  }
+
+  async abort(): Promise<void> {
+    this.#next = null
+  }
+
+  async close(): Promise<void> {
+    for (const [name, watched] of this.#watched) this.#drop(name, watched)
+  }
+
+  #add(name: string, buffer: SharedArrayBuffer): Watched {
+    const { log } = this.#options
+    const cells = new UpstreamCells(buffer)
+    const resolver = new EndpointResolver({
+      slots: new SlotTable(cells),
+      now: sharedNowMs,
+      lookup: systemLookup,
+      onChange: (endpoints) => {
+        this.#watched.get(name)?.prober?.update(endpoints)
+        if (!this.#quiet) this.#options.tell({ upstream: name, endpoints })
+      },
+      onProblem: (host, error) => {
+        if (error === null) log('info', `upstream ${name}: ${host} resolves again`)
+        else log('warn', `upstream ${name}: ${host}: ${error.message}`)
+      },
+    })
+    const watched: Watched = { buffer, cells, resolver, prober: null }
+    this.#watched.set(name, watched)
+    return watched
+  }
+
+  #follow(name: string, watched: Watched, upstream: UpstreamConfig): void {
+    const { log } = this.#options
+    const { cells, resolver } = watched
+    setConcurrency(cells, upstream.concurrency)
+    const settings = probeSettings(upstream)
+    if (settings === null) {
+      watched.prober?.close()
+      watched.prober = null
+    } else if (watched.prober === null) {
+      watched.prober = new Prober(cells, settings, {
+        random: Math.random,
+        now: sharedNowMs,
+        onChange: ({ endpoint, address, isHealthy, problem }) => {
+          const who = `upstream ${name}: endpoint ${endpoint}${address === null ? '' : ` (${address})`}`
+          if (isHealthy) log('info', `${who} is healthy`)
+          else log('warn', `${who} is unhealthy: ${problem}`)
+        },
+      })
+    } else {
+      watched.prober.configure(settings)
+    }
+    resolver.update(endpointSettings(upstream), upstream.dns.refresh)
+  }
+
+  #drop(name: string, watched: Watched): void {
+    watched.resolver.close()
+    watched.prober?.close()
+    this.#watched.delete(name)
+  }
+}
+
+/** Endpoints as the resolver takes them. */
+export function endpointSettings(upstream: UpstreamConfig): EndpointSettings[] {
+  return upstream.endpoints.map(({ url, weight, zone }) => {
+    const host = url.host.includes(':') ? `[${url.host}]` : url.host
+    return { url: `${url.scheme}://${host}:${url.port}`, weight, zone }
+  })
+}
+
+function probeSettings(upstream: UpstreamConfig): ProbeSettings | null {
+  const check = upstream.healthCheck
+  if (check === null) return null
+  const { path, interval, timeout, healthyAfter, unhealthyAfter } = check
+  const tcp = upstream.endpoints.some(({ url }) => url.scheme === 'tcp')
+  return {
+    check: {
+      path: tcp ? null : path,
+      host: null,
+      statuses: null,
+      intervalMs: interval,
+      timeoutMs: timeout,
+      healthyAfter,
+      unhealthyAfter,
+    },
+    tls: upstream.tls,
+    prelude: preludeOf(upstream.proxyProtocol),
+  }
+}
+
+/** A check is the edge's own connection: UNKNOWN in version 1, LOCAL in version 2 (proxy-protocol.txt 2.1, 2.2). */
+function preludeOf(version: UpstreamConfig['proxyProtocol']): Buffer | null {
+  if (version === null) return null
+  return version === 'v1' ? writeProxyV1(null) : writeProxyV2(null)
+}

@@ -1,0 +1,366 @@
+import type { ReasonCode } from '../base/errors.ts'
+import type { Exchange } from '../core/exchange.ts'
+import { LocalReply } from '../core/reply.ts'
+import type { ClientStream, RequestSink } from '../http/client-stream.ts'
+import { F, HOP, LENGTH } from '../http/field-names.ts'
+import { DROPPED } from '../http/field-table.ts'
+import { INTERIM_RESPONSES } from '../http/limits.ts'
+import { CHUNKED, type ResponseHead } from '../http/message.ts'
+import type { Ticket, Waiter } from './admission/admission.ts'
+import { dateField } from './date-field.ts'
+import type { Endpoint } from './endpoints/endpoint.ts'
+import { hashOf } from './hash-key.ts'
+import type { HttpUpstream } from './http-upstream.ts'
+import { isIdempotent, mayRetry } from './retry.ts'
+import { requestText } from './transports/http/request-text.ts'
+import type { ResponseSink, UpstreamConnection, UpstreamFailure } from './transports/http/upstream-connection.ts'
+
+/**
+ * One exchange on its way to an endpoint and back: waits for a slot, chooses an endpoint, writes the request, passes the
+ * response on, repeats what may be repeated. Bytes go through without being collected; each side waits for the other.
+ */
+export class Forward implements RequestSink, ResponseSink, Waiter {
+  readonly #upstream: HttpUpstream
+  readonly #exchange: Exchange
+  readonly #stream: ClientStream
+  #ticket: Ticket | null = null
+  #admitted = false
+  #endpoint: Endpoint | null = null
+  #connection: UpstreamConnection | null = null
+  #attemptStartedMs = 0
+  /** Request body bytes were written: it cannot be repeated. */
+  #bodySent = false
+  #bodyDone = false
+  #interims = 0
+  #responding = false
+  #staleRepeated = false
+  #tunnel = false
+  #halfTunnel = false
+  #done = false
+
+  constructor(upstream: HttpUpstream, exchange: Exchange) {
+    this.#upstream = upstream
+    this.#exchange = exchange
+    this.#stream = exchange.stream
+  }
+
+  start(): void {
+    const { admission, budget } = this.#upstream
+    this.#exchange.upstream = this.#upstream.name
+    this.#exchange.upstreamStartedMs = this.#upstream.wheel.now()
+    this.#bodyDone = this.#stream.requestDone
+    this.#stream.setSink(this)
+    budget?.request()
+    if (admission.tryEnter()) {
+      this.#admitted = true
+      this.#attempt(null, false)
+      return
+    }
+    const ticket = admission.enqueue(this)
+    if (ticket === 'full') this.#refuse('upstream-queue-full', 'Retry-After: 1\r\n')
+    else this.#ticket = ticket
+  }
+
+  onAdmitted(): void {
+    this.#ticket = null
+    this.#admitted = true
+    this.#attempt(null, false)
+  }
+
+  onQueueTimeout(): void {
+    this.#ticket = null
+    this.#refuse('upstream-queue-timeout', 'Retry-After: 1\r\n')
+  }
+
+  /** @param avoid the endpoint that failed; @param fresh no reused connection: it might be as stale as the last one. */
+  #attempt(avoid: Endpoint | null, fresh: boolean): void {
+    const upstream = this.#upstream
+    const exchange = this.#exchange
+    const hash = upstream.hashBy === null ? 0 : hashOf(upstream.hashBy, exchange)
+    const endpoint = upstream.set.pick(hash, avoid)
+    if (endpoint === null) {
+      this.#refuse('upstream-unavailable', 'Retry-After: 1\r\n')
+      return
+    }
+    exchange.attempts++
+    exchange.endpoint = endpoint.label
+    this.#endpoint = endpoint
+    this.#attemptStartedMs = upstream.wheel.now()
+    endpoint.started()
+    const hooks = exchange.route?.chain.upstreamRequest ?? null
+    if (hooks !== null) {
+      for (const policy of hooks) {
+        const reply = policy.onUpstreamRequest?.(exchange)
+        if (reply !== undefined) {
+          this.#leaveEndpoint()
+          this.#finishWith(reply)
+          return
+        }
+      }
+    }
+    const pool = upstream.pool(endpoint)
+    const prelude = upstream.proxyHeader === null ? null : upstream.proxyHeader(exchange)
+    const connection = (fresh || prelude !== null ? null : pool.take()) ?? pool.open(prelude)
+    this.#connection = connection
+    connection.setSink(this)
+    if (connection.ready) this.onConnected()
+    else if (!this.#bodyDone) this.#stream.pauseBody()
+  }
+
+  // --- ResponseSink: the endpoint's side
+
+  onConnected(): void {
+    const connection = this.#connection as UpstreamConnection
+    const request = this.#exchange.request
+    connection.begin(requestText(this.#exchange, this.#exchange.route?.rewrite?.host ?? null), request.method === 'HEAD')
+    if (request.bodyLength === 0) connection.requestSent()
+    else this.#stream.resumeBody()
+    // Within a read event the body may follow at once and joins the head.
+    if (!this.#stream.reading) connection.flush()
+  }
+
+  onResponseHead(head: ResponseHead): void {
+    const exchange = this.#exchange
+    const { status } = head
+    if (status < 200) {
+      this.#interim(head)
+      return
+    }
+    const endpoint = this.#endpoint as Endpoint
+    const now = this.#upstream.wheel.now()
+    if (status === 502 || status === 503 || status === 504) endpoint.failed()
+    else endpoint.succeeded(now - this.#attemptStartedMs)
+    if (mayRetry(this.#upstream.retry, status, exchange.request.method, this.#bodySent, exchange.attempts) && this.#retry(false)) {
+      return
+    }
+    this.#responding = true
+    exchange.upstreamMs = now - exchange.upstreamStartedMs
+    exchange.status = status
+    const hooks = exchange.route?.chain.responseHeaders ?? null
+    if (hooks !== null) for (const policy of hooks) policy.onResponseHeaders?.(exchange, head)
+    const { fields } = head
+    const bodyless = exchange.request.method === 'HEAD' || status === 204 || status === 304
+    let lines = fields.write(HOP | DROPPED | LENGTH)
+    if (fields.findId(F.date) < 0) lines += dateField()
+    if (isEventStream(head)) this.#connection?.allowSilence()
+    const length = bodyless ? (status === 204 ? -1 : head.contentLength) : head.bodyLength
+    this.#stream.sendHead(status, head.reason, lines, length < 0 ? -1 : length, bodyless)
+  }
+
+  onResponseBody(buf: Buffer, start: number, end: number): void {
+    this.#exchange.bytesOut += end - start
+    this.#stream.sendBody(buf, start, end)
+  }
+
+  onResponseEnd(trailers: string): void {
+    if (this.#tunnel) {
+      this.#stream.endTunnel()
+      this.#tunnelEnded()
+      return
+    }
+    const connection = this.#connection as UpstreamConnection
+    const endpoint = this.#endpoint as Endpoint
+    this.#leaveEndpoint()
+    this.#upstream.pool(endpoint).release(connection, this.#upstream.proxyHeader === null)
+    const kept = this.#exchange.request.teTrailers ? trailers : ''
+    const stream = this.#stream
+    this.#end('ok')
+    stream.sendEnd(kept)
+  }
+
+  onUpstreamReadDone(): void {
+    if (!this.#stream.flush()) this.#connection?.pause()
+  }
+
+  onUpstreamDrain(): void {
+    if (!this.#done && (this.#tunnel || !this.#bodyDone)) this.#stream.resumeBody()
+  }
+
+  onUpstreamFailed(failure: UpstreamFailure): void {
+    if (this.#done) return
+    const connection = this.#connection as UpstreamConnection
+    const endpoint = this.#endpoint as Endpoint
+    const exchange = this.#exchange
+    const stale = failure === 'reset' && connection.reused && !connection.answered
+    // A connection that the endpoint had given up says nothing about its health.
+    if (!stale) endpoint.failed()
+    this.#leaveEndpoint()
+    if (this.#tunnel || this.#responding) {
+      this.#stream.abort()
+      this.#end(this.#tunnel ? 'ok' : REASON_OF[failure])
+      return
+    }
+    if (!connection.answered) {
+      const { method } = exchange.request
+      if (stale && !this.#staleRepeated && !this.#bodySent && isIdempotent(method)) {
+        this.#staleRepeated = true
+        this.#attempt(endpoint, true)
+        return
+      }
+      if (mayRetry(this.#upstream.retry, failure, method, this.#bodySent, exchange.attempts) && this.#retry(true)) return
+    }
+    this.#refuse(REASON_OF[failure], '')
+  }
+
+  // --- RequestSink: the client's side
+
+  onBody(buf: Buffer, start: number, end: number): void {
+    const connection = this.#connection as UpstreamConnection
+    this.#exchange.bytesIn += end - start
+    this.#bodySent = true
+    if (!this.#tunnel && this.#exchange.request.bodyLength === CHUNKED) {
+      connection.text(`${(end - start).toString(16)}\r\n`)
+      connection.bytes(buf, start, end)
+      connection.text('\r\n')
+    } else {
+      connection.bytes(buf, start, end)
+    }
+  }
+
+  onBodyEnd(trailers: string): void {
+    const connection = this.#connection as UpstreamConnection
+    if (this.#tunnel) {
+      connection.endTunnel()
+      this.#tunnelEnded()
+      return
+    }
+    this.#bodyDone = true
+    if (this.#exchange.request.bodyLength === CHUNKED) {
+      this.#bodySent = true
+      connection.text(`0\r\n${trailers}\r\n`)
+    }
+    connection.requestSent()
+  }
+
+  onBodyFailed(code: ReasonCode): void {
+    this.#abandon()
+    if (this.#responding) {
+      this.#stream.abort()
+      this.#end(code)
+    } else this.#refuse(code, '')
+  }
+
+  onReadDone(): void {
+    const connection = this.#connection
+    if (connection === null || this.#done) return
+    if (!connection.flush() && (this.#tunnel || !this.#bodyDone)) this.#stream.pauseBody()
+  }
+
+  onDrain(): void {
+    this.#connection?.resume()
+  }
+
+  onGone(code: ReasonCode): void {
+    if (this.#done) return
+    if (this.#ticket !== null) {
+      this.#upstream.admission.cancel(this.#ticket)
+      this.#ticket = null
+    }
+    this.#abandon()
+    this.#end(this.#tunnel ? 'ok' : code)
+  }
+
+  // --- steps
+
+  #interim(head: ResponseHead): void {
+    const { request } = this.#exchange
+    if (head.status === 101) {
+      if (request.upgrade === null || head.upgrade === null) this.#invalid()
+      else this.#startTunnel(head)
+      return
+    }
+    if (++this.#interims > INTERIM_RESPONSES) this.#invalid()
+    else this.#stream.sendInterim(head.status, head.fields.write(HOP | DROPPED | LENGTH))
+  }
+
+  #startTunnel(head: ResponseHead): void {
+    const exchange = this.#exchange
+    this.#tunnel = true
+    this.#responding = true
+    exchange.status = 101
+    exchange.upstreamMs = this.#upstream.wheel.now() - exchange.upstreamStartedMs
+    ;(this.#endpoint as Endpoint).succeeded(this.#upstream.wheel.now() - this.#attemptStartedMs)
+    this.#connection?.startTunnel()
+    this.#stream.startTunnel(`${head.fields.write(HOP | DROPPED | LENGTH)}Upgrade: ${head.upgrade}\r\n`)
+    this.#connection?.flush()
+  }
+
+  /** One side said FIN. After the second the sockets close by themselves, once all is written. */
+  #tunnelEnded(): void {
+    if (!this.#halfTunnel) {
+      this.#halfTunnel = true
+      return
+    }
+    this.#leaveEndpoint()
+    this.#end('ok')
+  }
+
+  /** The endpoint broke the rules: nothing it sent on this connection is used. */
+  #invalid(): void {
+    this.#connection?.destroy()
+    this.onUpstreamFailed('invalid')
+  }
+
+  /** Repeats the attempt if the budget allows; the old connection is given up. */
+  #retry(failed: boolean): boolean {
+    const { budget } = this.#upstream
+    if (budget !== null && !budget.tryRetry()) return false
+    const endpoint = this.#endpoint as Endpoint
+    if (!failed) this.#abandon()
+    this.#upstream.onRetry(this.#upstream.name)
+    this.#attempt(endpoint, false)
+    return true
+  }
+
+  /** Gives up the attempt that runs, if one does. */
+  #abandon(): void {
+    this.#connection?.destroy()
+    this.#connection = null
+    if (this.#endpoint !== null) this.#leaveEndpoint()
+  }
+
+  #leaveEndpoint(): void {
+    this.#endpoint?.finished()
+    this.#endpoint = null
+    this.#connection = null
+  }
+
+  #refuse(code: ReasonCode, headers: string): void {
+    this.#finishWith(new LocalReply(code, headers))
+  }
+
+  #finishWith(reply: LocalReply): void {
+    this.#done = true
+    this.#release()
+    this.#exchange.owner.reply(this.#exchange, reply)
+  }
+
+  #end(outcome: 'ok' | ReasonCode): void {
+    if (this.#done) return
+    this.#done = true
+    if (this.#endpoint !== null) this.#abandon()
+    this.#release()
+    this.#exchange.owner.ended(this.#exchange, outcome)
+  }
+
+  #release(): void {
+    if (!this.#admitted) return
+    this.#admitted = false
+    this.#upstream.admission.leave()
+  }
+}
+
+const REASON_OF: Record<UpstreamFailure, ReasonCode> = {
+  connect: 'upstream-connect-failed',
+  'connect-timeout': 'upstream-connect-timeout',
+  tls: 'upstream-tls-failed',
+  reset: 'upstream-reset',
+  'response-timeout': 'upstream-response-timeout',
+  'body-timeout': 'upstream-body-timeout',
+  invalid: 'upstream-response-invalid',
+}
+
+function isEventStream(head: ResponseHead): boolean {
+  const i = head.fields.findId(F.contentType)
+  return i >= 0 && head.fields.value(i).toLowerCase().startsWith('text/event-stream')
+}

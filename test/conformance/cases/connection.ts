@@ -1,0 +1,308 @@
+import {
+  bodyIs,
+  chunked,
+  get,
+  HELLO_CHUNKED,
+  HOST,
+  honestIdentity,
+  lengthed,
+  post,
+  type RequestCase,
+  sequence,
+} from '../harness/request-case.ts'
+
+const evil = get('/{T}-smuggled')
+const UPGRADE =
+  'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+const never = { never: '-smuggled' }
+const one = (headers = '', version = 'HTTP/1.1'): string => get('/{T}-1', headers, version)
+const two = get('/{T}-2')
+const keep = 'RFC 9112 9.3'
+
+/** Several requests on one connection, and bytes that want to become one more. */
+export const connectionCases: readonly RequestCase[] = [
+  // --- pipelining and the end of a connection
+  sequence('pipe-two', 'RFC 9112 9.3.2', one() + two, [2, 2]),
+  sequence('pipe-twenty', 'RFC 9112 9.3.2', Array.from({ length: 20 }, (_, i) => get(`/{T}-${i}`)).join(''), [20, 20]),
+  sequence(
+    'pipe-hundred',
+    'RFC 9112 9.3.2',
+    Array.from({ length: 100 }, (_, i) => get(`/{T}-${i}`)).join(''),
+    [100, 100],
+  ),
+  sequence('pipe-posts', 'RFC 9112 9.3.2', lengthed('hello', '', '/{T}-1') + lengthed('hello', '', '/{T}-2'), [2, 2], {
+    check: bodyIs('hello'),
+  }),
+  sequence('pipe-chunked-then-get', 'RFC 9112 7.1', chunked(HELLO_CHUNKED, '', '/{T}-1') + two, [2, 2]),
+  sequence('pipe-trailers-then-get', 'RFC 9112 7.1.2', chunked('0\r\nX: 1\r\n\r\n', '', '/{T}-1') + two, [2, 2]),
+  sequence('pipe-empty-line-between', 'RFC 9112 2.2', `${one()}\r\n${two}`, [1, 2]),
+  sequence('pipe-one-byte-segments', 'RFC 9112 9.3', [...one(), ...two], [2, 2]),
+  sequence('pipe-cut-between', 'RFC 9112 9.3', [`${one()}GET /{T}`, `-2 HTTP/1.1\r\n${HOST}\r`, '\n'], [2, 2]),
+  sequence('pipe-body-cut', 'RFC 9112 9.3', [post('Content-Length: 5\r\n', 'he', '/{T}-1'), `llo${two}`], [2, 2]),
+  sequence('pipe-after-close', 'RFC 9112 9.6', one('Connection: close\r\n') + two, [1, 1]),
+  sequence('pipe-after-close-upper', 'RFC 9112 9.6', one('Connection: CLOSE\r\n') + two, [1, 1]),
+  sequence('pipe-after-close-in-list', 'RFC 9112 9.6', one('Connection: keep-alive, close\r\n') + two, [1, 1]),
+  sequence(
+    'pipe-after-close-second-line',
+    'RFC 9112 9.6',
+    one('Connection: keep-alive\r\nConnection: close\r\n') + two,
+    [1, 1],
+  ),
+  sequence('pipe-after-close-tabs', 'RFC 9112 9.6', one('Connection: \tclose\t\r\n') + two, [1, 1]),
+  sequence('pipe-not-close', 'RFC 9110 5.6.2: another word', one('Connection: closed\r\n') + two, [2, 2]),
+  sequence('pipe-http10', keep, one('', 'HTTP/1.0') + two, [1, 1]),
+  sequence('pipe-http10-keep-alive', keep, one('Connection: keep-alive\r\n', 'HTTP/1.0') + two, [1, 2]),
+  sequence('pipe-http10-keep-alive-case', keep, one('connection: Keep-Alive\r\n', 'HTTP/1.0') + two, [1, 2]),
+  sequence('pipe-http10-proxy-connection', keep, one('Proxy-Connection: keep-alive\r\n', 'HTTP/1.0') + two, [1, 1]),
+  sequence('pipe-good-then-bad', 'RFC 9112 9.3', `${one()}${get('/{T}-2', 'Foo : bar\r\n')}`, [1, 1]),
+  sequence(
+    'pipe-bad-then-good',
+    'RFC 9112 9.3: nothing after a refused head',
+    `${get('/{T}-1', 'Foo : bar\r\n')}${two}`,
+    [0, 0],
+  ),
+  sequence('pipe-bad-chunk-then-good', 'RFC 9112 9.3', `${chunked('x\r\n', '', '/{T}-1')}${two}`, [0, 0]),
+  sequence('pipe-refused-path-then-good', 'RFC 9112 9.3', `${get('/admin/x')}${two}`, [0, 1]),
+  sequence(
+    'pipe-refused-post-body',
+    'RFC 9112 9.3: an unread body is no request',
+    `${lengthed(evil, '', '/admin/x')}${two}`,
+    [0, 1],
+    never,
+  ),
+  sequence('pipe-head-then-get', 'RFC 9112 6.3 rule 1', `HEAD /{T}-1 HTTP/1.1\r\n${HOST}\r\n${two}`, [2, 2]),
+  sequence('pipe-options-then-get', keep, `OPTIONS * HTTP/1.1\r\n${HOST}\r\n${two}`, [1, 2]),
+
+  // --- request bodies that look like requests
+  sequence('smuggle-body', 'RFC 9112 6.3', lengthed(evil, '', '/{T}-1') + two, [2, 2], never),
+  sequence('smuggle-get-body', 'RFC 9110 9.3.1', lengthed(evil, '', '/{T}-1', 'GET') + two, [1, 2], never),
+  sequence('smuggle-head-body', 'RFC 9110 9.3.2', lengthed(evil, '', '/{T}-1', 'HEAD'), [0, 1], never),
+  sequence('smuggle-options-body', 'RFC 9110 9.3.7', lengthed(evil, '', '/{T}-1', 'OPTIONS'), [0, 1], never),
+  sequence('smuggle-delete-body', 'RFC 9110 9.3.5', lengthed(evil, '', '/{T}-1', 'DELETE'), [0, 1], never),
+  sequence('smuggle-trace-body', 'RFC 9110 9.3.8', lengthed(evil, '', '/{T}-1', 'TRACE'), [0, 0], never),
+  sequence(
+    'smuggle-connect-body',
+    'RFC 9110 9.3.6',
+    `CONNECT a.test:80 HTTP/1.1\r\nHost: a.test:80\r\n\r\n${evil}`,
+    [0, 0],
+    never,
+  ),
+  sequence(
+    'smuggle-chunked-body',
+    'RFC 9112 7.1',
+    chunked(
+      `${evil.replaceAll('{T}', 'x').length.toString(16)}\r\n${evil.replaceAll('{T}', 'x')}\r\n0\r\n\r\n`,
+      '',
+      '/{T}-1',
+    ),
+    [1, 1],
+    never,
+  ),
+  sequence(
+    'smuggle-get-chunked',
+    'RFC 9110 9.3.1',
+    post('Transfer-Encoding: chunked\r\n', `0\r\n\r\n${two}`, '/{T}-1', 'GET'),
+    [1, 2],
+  ),
+
+  // --- CL.TE, TE.CL, TE.TE, CL.0, 0.CL, TE.0
+  sequence(
+    'smuggle-cl-te',
+    'RFC 9112 6.3',
+    post('Content-Length: 4\r\nTransfer-Encoding: chunked\r\n', `0\r\n\r\n${evil}`, '/{T}-1'),
+    [0, 1],
+    never,
+  ),
+  sequence(
+    'smuggle-te-cl',
+    'RFC 9112 6.3',
+    post('Transfer-Encoding: chunked\r\nContent-Length: 4\r\n', `0\r\n\r\n${evil}`, '/{T}-1'),
+    [0, 1],
+    never,
+  ),
+  sequence(
+    'smuggle-cl-te-spaced',
+    'RFC 9112 5.1',
+    post('Content-Length: 5\r\nTransfer-Encoding : chunked\r\n', `0\r\n\r\n${evil}`, '/{T}-1'),
+    [0, 0],
+    never,
+  ),
+  sequence(
+    'smuggle-te-te',
+    'RFC 9112 6.1',
+    post('Transfer-Encoding: chunked\r\nTransfer-Encoding: cow\r\n', `0\r\n\r\n${evil}`, '/{T}-1'),
+    [0, 0],
+    never,
+  ),
+  sequence(
+    'smuggle-te-te-encoding',
+    'RFC 9112 6.1',
+    post('Transfer-Encoding: chunked\r\nTransfer-encoding: x\r\n', `0\r\n\r\n${evil}`, '/{T}-1'),
+    [0, 0],
+    never,
+  ),
+  sequence(
+    'smuggle-te-xchunked',
+    'RFC 9112 6.1',
+    post('Content-Length: 5\r\nTransfer-Encoding: xchunked\r\n', `0\r\n\r\n${evil}`, '/{T}-1'),
+    [0, 0],
+    never,
+  ),
+  sequence(
+    'smuggle-0-cl',
+    'RFC 9112 6.3',
+    post('Content-Length: 0\r\nContent-Length: 44\r\n', evil, '/{T}-1'),
+    [0, 0],
+    never,
+  ),
+  sequence('smuggle-cl-list', 'RFC 9112 6.3', post('Content-Length: 0, 44\r\n', evil, '/{T}-1'), [0, 0], never),
+  sequence('smuggle-cl-plus', 'RFC 9110 8.6', post('Content-Length: +0\r\n', evil, '/{T}-1'), [0, 0], never),
+  sequence('smuggle-cl-folded', 'RFC 9112 5.2', post('Content-Length: 0\r\n 1\r\n', evil, '/{T}-1'), [0, 0], never),
+  sequence(
+    'smuggle-te-underscore',
+    'RFC 9112 6.1',
+    post(`Transfer_Encoding: chunked\r\nContent-Length: ${evil.length + 20}\r\n`, `0\r\n\r\n${evil}`, '/{T}-1'),
+    [0, 1],
+    never,
+  ),
+  sequence(
+    'smuggle-te-0',
+    'RFC 9112 7.1: chunk data is no request',
+    chunked('1a\r\nGET /smuggled HTTP/1.1\r\nX:\r\n0\r\n\r\n', '', '/{T}-1'),
+    [0, 1],
+    { never: '/smuggled' },
+  ),
+  sequence(
+    'smuggle-chunk-lf',
+    'RFC 9112 7.1',
+    chunked(`2;\nxx\r\n3f\r\n0\r\n\r\n${evil}`, '', '/{T}-1'),
+    [0, 0],
+    never,
+  ),
+  sequence(
+    'smuggle-chunk-size-wrap',
+    'RFC 9112 7.1',
+    chunked(`10000000000000000\r\n\r\n${evil}`, '', '/{T}-1'),
+    [0, 0],
+    never,
+  ),
+  sequence('smuggle-trailer-crlf', 'RFC 9112 7.1.2', chunked(`0\r\nX: y\n\n${evil}`, '', '/{T}-1'), [0, 1], never),
+  sequence(
+    'smuggle-http10-te',
+    'RFC 9112 6.1',
+    `POST /{T}-1 HTTP/1.0\r\n${HOST}Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${evil}`,
+    [0, 1],
+    never,
+  ),
+  sequence(
+    'smuggle-http10-cl-te',
+    'RFC 9112 6.1',
+    `POST /{T}-1 HTTP/1.0\r\n${HOST}Connection: keep-alive\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${evil}`,
+    [0, 1],
+    never,
+  ),
+  sequence(
+    'smuggle-connection-cl',
+    'RFC 9110 7.6.1',
+    lengthed(evil, 'Connection: Content-Length\r\n', '/{T}-1'),
+    [0, 1],
+    never,
+  ),
+  sequence(
+    'smuggle-connection-te',
+    'RFC 9110 7.6.1',
+    chunked(`0\r\n\r\n`, 'Connection: Transfer-Encoding\r\n', '/{T}-1') + two,
+    [0, 2],
+  ),
+  sequence('smuggle-header-lf', 'RFC 9112 2.2', get('/{T}-1', `X: y\n\n${evil}`), [0, 1], never),
+  sequence('smuggle-header-cr', 'RFC 9112 2.2', get('/{T}-1', `X: y\r\r${evil}`), [0, 0], never),
+  sequence('smuggle-target-crlf', 'RFC 9112 3.2', get(`/{T}-1%0d%0a%0d%0aGET%20/{T}-smuggled%20HTTP/1.1`), [0, 1], {
+    never: '\n',
+  }),
+  sequence('smuggle-target-space', 'RFC 9112 3', get('/{T}-1 HTTP/1.1\r\nHost: a.test\r\n\r\nGET /{T}-2'), [2, 2]),
+  sequence('smuggle-method-crlf', 'RFC 9112 3', `GET\r\n\r\n${evil}`, [0, 0], never),
+  sequence('smuggle-http09', 'RFC 9112 C.1', `GET /{T}-1\r\n\r\n${evil}`, [0, 0], never),
+  sequence('smuggle-first-line-space', 'RFC 9112 2.2', `GET /{T}-1 HTTP/1.1\r\n \r\n${HOST}\r\n${evil}`, [0, 0], never),
+
+  // --- Expect, RFC 9110 10.1.1
+  sequence('expect-continue', 'RFC 9110 10.1.1', lengthed('hello', 'Expect: 100-continue\r\n', '/{T}-1') + two, [2, 2]),
+  sequence(
+    'expect-continue-case',
+    'RFC 9110 10.1.1: no case',
+    lengthed('hello', 'Expect: 100-CONTINUE\r\n', '/{T}-1') + two,
+    [2, 2],
+  ),
+  sequence('expect-continue-no-body', 'RFC 9110 10.1.1', get('/{T}-1', 'Expect: 100-continue\r\n') + two, [1, 2]),
+  sequence(
+    'expect-continue-chunked',
+    'RFC 9110 10.1.1',
+    chunked(HELLO_CHUNKED, 'Expect: 100-continue\r\n', '/{T}-1') + two,
+    [2, 2],
+  ),
+  sequence(
+    'expect-continue-http10',
+    'RFC 9110 10.1.1: ignored in 1.0',
+    `POST /{T}-1 HTTP/1.0\r\n${HOST}Expect: 100-continue\r\nContent-Length: 5\r\n\r\nhello`,
+    [0, 1],
+  ),
+  ...Object.entries({
+    word: 'y',
+    before: 'y 100-continue',
+    after: '100-continue y',
+    parameter: '100-continue;a=b',
+    list: '100-continue, y',
+    twice: '100-continue\r\nExpect: y',
+    number: '200-ok',
+    'nul-free-junk': '100-continue\x80',
+  }).map(([name, value]) =>
+    sequence(`expect-${name}`, 'RFC 9110 10.1.1', lengthed(evil, `Expect: ${value}\r\n`, '/{T}-1'), [0, 1], never),
+  ),
+  sequence(
+    'expect-refused-path',
+    'RFC 9110 10.1.1: the body of a refused request is not read as one',
+    lengthed(evil, 'Expect: 100-continue\r\n', '/admin/x'),
+    [0, 0],
+    never,
+  ),
+
+  // --- Upgrade, RFC 9110 7.8
+  sequence(
+    'upgrade-declined',
+    'RFC 9110 7.8: without a 101 it is HTTP as before',
+    get('/{T}-1', UPGRADE) + get('/{T}-2', 'X-Forwarded-For: 6.6.6.6\r\n'),
+    [1, 2],
+    { check: honestIdentity },
+  ),
+  sequence(
+    'upgrade-h2c-then-request',
+    'RFC 9110 7.8',
+    get('/{T}-1', 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n') + two,
+    [1, 2],
+    { check: honestIdentity },
+  ),
+  sequence(
+    'upgrade-with-body',
+    'RFC 9110 7.8',
+    post(`${UPGRADE}Content-Length: 5\r\n`, `hello${two}`, '/{T}-1'),
+    [0, 2],
+    { check: honestIdentity },
+  ),
+  sequence('upgrade-with-chunked', 'RFC 9110 7.8', chunked(`0\r\n\r\n${two}`, UPGRADE, '/{T}-1'), [0, 2], {
+    check: honestIdentity,
+  }),
+  sequence('upgrade-http10', 'RFC 9110 7.8: ignored in 1.0', get('/{T}-1', UPGRADE, 'HTTP/1.0') + two, [0, 1]),
+  sequence(
+    'upgrade-bad-version',
+    'RFC 6455 4.2.1',
+    get('/{T}-1', UPGRADE.replace('13', '777')) + get('/{T}-2', 'X-Forwarded-For: 6.6.6.6\r\n'),
+    [0, 2],
+    { check: honestIdentity },
+  ),
+  sequence(
+    'upgrade-to-nonsense',
+    'RFC 9110 7.8',
+    get('/{T}-1', 'Connection: Upgrade\r\nUpgrade: cow\r\n') + get('/{T}-2', 'X-Forwarded-For: 6.6.6.6\r\n'),
+    [0, 2],
+    { check: honestIdentity },
+  ),
+]
