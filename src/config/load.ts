@@ -60,7 +60,10 @@ export function loadConfig(file: string, options: LoadOptions = {}): LoadedConfi
   // A value that could not be had is not also of the wrong shape.
   const silent = new Set(references.map((problem) => JSON.stringify(problem.path)))
   const heard = [...shape, ...problems].filter((problem) => !silent.has(JSON.stringify(problem.path)))
-  const all = [...withoutRefused(references, shape), ...secrets, ...heard]
+  // What is wrong with how a secret is written is not said with the secret in it.
+  const secret = new Set(secrets.map((problem) => JSON.stringify(problem.path)))
+  const spoken = withoutRefused(references, shape).filter((problem) => !secret.has(JSON.stringify(problem.path)))
+  const all = [...spoken, ...secrets, ...heard]
   if (all.length > 0 || !valid) throw new ConfigError(format(file, yaml, all))
   return { config: finish(result.value, source.directory), warnings: format(file, yaml, warnings), source: text }
 }

@@ -80,8 +80,7 @@ function parse(text: string): Parsed {
       const line = lines(error.pos[0]).line
       if (seen.has(line) || (errors.length > 0 && error.message.includes('in YAML stream'))) continue
       seen.add(line)
-      const text =
-        error.code === 'MULTIPLE_DOCS' ? 'there is more than one document' : error.message.replaceAll('\n', ' ')
+      const text = error.code === 'MULTIPLE_DOCS' ? 'there is more than one document' : plainMessage(error.message)
       errors.push({ offset: error.pos[0], text })
     }
     return { root: document.contents as Node | null, errors, lines }
@@ -90,6 +89,9 @@ function parse(text: string): Parsed {
     return { root: null, errors: [{ offset: 0, text }], lines }
   }
 }
+
+/** The library's text on one line, without the piece of the file that some of them end in: it could be a secret. */
+const plainMessage = (message: string) => message.replace(/: ".*$/s, '').replaceAll('\n', ' ')
 
 class Converter {
   readonly anchors = new Map<string, Node>()

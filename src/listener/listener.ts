@@ -36,6 +36,7 @@ export class Listener implements PendingOwner, HandshakeListener {
   readonly #overload = new OverloadReply()
   /** Connections in their TLS handshake. Bounded by `limits.handshakes`. */
   readonly #handshakes = new Map<Socket, PendingConnection>()
+  #accepted = 0
   /** The connections of this listener on this thread. */
   readonly table: ConnectionTable
 
@@ -96,9 +97,12 @@ export class Listener implements PendingOwner, HandshakeListener {
   /** Stops to accept; resolves when the address is free. Open connections go on. */
   async stopAccepting(): Promise<void> {
     if (!this.#server.listening) return
-    // What the kernel has accepted already would be reset by the close: take it in first.
-    await new Promise((resolve) => setImmediate(resolve))
-    await new Promise((resolve) => setImmediate(resolve))
+    // What the kernel has accepted already would be reset by the close: take it in first. Node accepts one in each turn.
+    for (let turn = 0, quiet = 0; quiet < 2 && turn < BACKLOG; turn++) {
+      const before = this.#accepted
+      await new Promise((resolve) => setImmediate(resolve))
+      quiet = this.#accepted === before ? quiet + 1 : 0
+    }
     if (this.#server.listening) this.#server.close()
   }
 
@@ -135,6 +139,7 @@ export class Listener implements PendingOwner, HandshakeListener {
   }
 
   #onConnection(raw: Socket): void {
+    this.#accepted++
     this.#events.onAccepted()
     const settings = this.#settings
     const isUnix = 'path' in settings.address

@@ -49,6 +49,8 @@ export interface MainServices {
   readonly list: readonly MainService[]
   /** See `ReloaderOptions`. */
   readonly endpoints: () => EndpointTable
+  /** See `EngineHost`. */
+  readonly onEjected: (upstream: string, endpoint: string, forMs: number) => void
 }
 
 /** Exit codes of `sallyport run`. */
@@ -160,16 +162,18 @@ export class Edge {
       },
     })
     this.#supervisor = supervisor
+    const services = createServices((notice) => this.#pool?.tellAll(notice))
     const pool = new ThreadPool({
       size,
       workerFile,
       workerData: (slot) => ({ slot, threads: size, heartbeat: supervisor.heartbeat, reusePort }),
       limits: threadLimits(size),
       log,
+      onEjected: services.onEjected,
       onDeath: (slot, reason) => supervisor.onDeath(slot, reason),
     })
     this.#pool = pool
-    const { list, endpoints } = createServices((notice) => pool.tellAll(notice))
+    const { list, endpoints } = services
     this.#services = list
     this.#reloader = new Reloader({ pool, memory, services: list, endpoints, serial: this.#serial })
     const started = await Promise.all(Array.from({ length: size }, (_, slot) => pool.start(slot)))

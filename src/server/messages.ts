@@ -100,5 +100,7 @@ export type FromThread =
   | { readonly kind: 'started' }
   /** A line for the process log, which only the main thread writes. */
   | { readonly kind: 'log'; readonly level: LogLevel; readonly message: string }
+  /** Requests of this thread made an endpoint sit out. */
+  | { readonly kind: 'ejected'; readonly upstream: string; readonly endpoint: string; readonly forMs: number }
   /** The thread ends itself because of a defect; it is replaced. */
   | { readonly kind: 'fatal'; readonly error: string }

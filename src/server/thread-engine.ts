@@ -12,6 +12,8 @@ import type {
 export interface EngineHost extends ThreadStart {
   /** Writes a line to the process log, by way of the main thread. */
   log(level: LogLevel, message: string): void
+  /** Tells of an endpoint that this thread's requests made sit out, for the process log and the metrics. */
+  ejected(upstream: string, endpoint: string, forMs: number): void
 }
 
 export interface ListenResult {

@@ -36,7 +36,11 @@ export function runDataThread(createEngine: (host: EngineHost) => ThreadEngine):
   process.on('uncaughtException', die)
   process.on('unhandledRejection', die)
 
-  engine = createEngine({ ...start, log: (level, message) => send({ kind: 'log', level, message }) })
+  engine = createEngine({
+    ...start,
+    log: (level, message) => send({ kind: 'log', level, message }),
+    ejected: (upstream, endpoint, forMs) => send({ kind: 'ejected', upstream, endpoint, forMs }),
+  })
   startBeating(start.heartbeat, start.slot)
 
   const queue: CommandMessage[] = []

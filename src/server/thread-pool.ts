@@ -26,6 +26,7 @@ export interface ThreadPoolOptions {
   readonly workerData: (slot: number) => ThreadStart
   readonly limits: ResourceLimits
   readonly log: (level: LogLevel, message: string) => void
+  readonly onEjected: (upstream: string, endpoint: string, forMs: number) => void
   /** A thread ended that was not told to. Its commands were answered with a problem before. */
   readonly onDeath: (slot: number, reason: string) => void
 }
@@ -123,6 +124,9 @@ export class ThreadPool {
     switch (message.kind) {
       case 'log':
         this.#options.log(message.level, message.message)
+        break
+      case 'ejected':
+        this.#options.onEjected(message.upstream, message.endpoint, message.forMs)
         break
       case 'fatal':
         thread.reason ||= message.error

@@ -7,6 +7,7 @@ import { Prober } from '../upstream/health/prober.ts'
 import { UpstreamCells } from '../upstream/shared/cells.ts'
 import { sharedNowMs } from '../upstream/shared/clock.ts'
 import { setConcurrency } from '../upstream/shared/concurrency-cells.ts'
+import { type EndpointGauges, readGauges, type UpstreamGauges } from '../upstream/shared/gauges.ts'
 import type { EndpointSettings } from '../upstream/shared/settings.ts'
 import { SlotTable } from '../upstream/shared/slot-table.ts'
 import type { MainService } from './main-service.ts'
@@ -36,6 +37,8 @@ export class UpstreamWatch implements MainService {
   readonly name = 'upstreams'
   readonly #options: UpstreamWatchOptions
   readonly #watched = new Map<string, Watched>()
+  /** Grows with the upstreams of all configurations so far. */
+  readonly #ejections = new Map<string, number>()
   #next: { readonly config: Config; readonly shared: SharedMemory } | null = null
   /** During a commit the threads get the addresses with their commit message, at the same moment as the rest. */
   #quiet = false
@@ -47,6 +50,34 @@ export class UpstreamWatch implements MainService {
   /** The addresses known now, by upstream. */
   endpoints(): EndpointTable {
     return Object.fromEntries([...this.#watched].map(([name, { resolver }]) => [name, resolver.list]))
+  }
+
+  /** One value for each endpoint as configured: see `mergeAddresses`. */
+  endpointValues(read: (endpoint: EndpointState) => number): GaugeValue[] {
+    const values: GaugeValue[] = []
+    for (const [upstream, gauges] of this.#gauges()) {
+      for (const state of mergeAddresses(gauges.endpoints)) {
+        values.push({ labels: { upstream, endpoint: state.endpoint }, value: read(state) })
+      }
+    }
+    return values
+  }
+
+  upstreamValues(read: (upstream: UpstreamGauges) => number): GaugeValue[] {
+    return [...this.#gauges()].map(([upstream, gauges]) => ({ labels: { upstream }, value: read(gauges) }))
+  }
+
+  /** A thread ejected an endpoint: counted, and logged. */
+  ejected(upstream: string, endpoint: string, forMs: number): void {
+    this.#ejections.set(upstream, (this.#ejections.get(upstream) ?? 0) + 1)
+    this.#options.log(
+      'warn',
+      `upstream ${upstream}: endpoint ${endpoint} is ejected for ${forMs / 1000} s after failures`,
+    )
+  }
+
+  ejectionTotals(): GaugeValue[] {
+    return [...this.#ejections].map(([upstream, value]) => ({ labels: { upstream }, value }))
   }
 
   async prepare(config: Config, shared: SharedMemory): Promise<readonly string[]> {
@@ -78,6 +109,11 @@ export class UpstreamWatch implements MainService {
 
   async close(): Promise<void> {
     for (const [name, watched] of this.#watched) this.#drop(name, watched)
+  }
+
+  *#gauges(): Iterable<[string, UpstreamGauges]> {
+    const now = sharedNowMs()
+    for (const [name, { cells, resolver }] of this.#watched) yield [name, readGauges(cells, resolver.list, now)]
   }
 
   #add(name: string, buffer: SharedArrayBuffer): Watched {
@@ -130,6 +166,36 @@ export class UpstreamWatch implements MainService {
     watched.prober?.close()
     this.#watched.delete(name)
   }
+}
+
+/** An endpoint as configured, all its addresses together. */
+export interface EndpointState {
+  readonly endpoint: string
+  readonly healthy: boolean
+  readonly ejected: boolean
+  readonly inFlight: number
+}
+
+export interface GaugeValue {
+  readonly labels: Record<string, string>
+  readonly value: number
+}
+
+/** Addresses of one name are one endpoint: healthy when one of them is, ejected when all of them are. */
+export function mergeAddresses(gauges: readonly EndpointGauges[]): EndpointState[] {
+  const merged = new Map<string, EndpointState>()
+  for (const { endpoint, healthy, ejected, inFlight } of gauges) {
+    const known = merged.get(endpoint)
+    if (known === undefined) merged.set(endpoint, { endpoint, healthy, ejected, inFlight })
+    else
+      merged.set(endpoint, {
+        endpoint,
+        healthy: known.healthy || healthy,
+        ejected: known.ejected && ejected,
+        inFlight: known.inFlight + inFlight,
+      })
+  }
+  return [...merged.values()]
 }
 
 /** Endpoints as the resolver takes them. */

@@ -39,7 +39,7 @@ const edge = new Edge({
   },
   workerFile: new URL('./worker.ts', import.meta.url),
   createMemory: () => memory,
-  createServices: () => ({ list: [], endpoints: () => ({}) }),
+  createServices: () => ({ list: [], endpoints: () => ({}), onEjected: () => {} }),
   log: (level, message) => process.stderr.write(`${level} ${message}\n`),
   reopenLog: () => {},
   print: (line) => process.stdout.write(`${line}\n`),

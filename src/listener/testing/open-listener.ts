@@ -54,6 +54,7 @@ export class OpenListener {
       {
         onAccepted: () => {
           this.accepted++
+          this.#changed()
         },
         onClosed: () => {
           this.closed++

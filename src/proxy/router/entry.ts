@@ -6,8 +6,8 @@ import type { TemplateSegment } from './template.ts'
 /** A route as the router holds it. */
 export interface Entry {
   readonly route: Route
-  /** Segment numbers of the template's names, ascending; null without names. */
-  readonly names: readonly number[] | null
+  /** Bit i is set where segment i of the template is a name. */
+  readonly names: number
   /** Whether the last name is `{rest+}`. */
   readonly rest: boolean
   /** Number of conditions beyond host, path and method. */
@@ -17,12 +17,12 @@ export interface Entry {
 
 /** Compiles one route whose path was read into `segments`. */
 export function compileEntry(route: Route, segments: readonly TemplateSegment[]): Entry {
-  const names: number[] = []
-  for (const [i, segment] of segments.entries()) if (segment.kind === 'name' || segment.kind === 'rest') names.push(i)
+  let names = 0
+  for (const [i, { kind }] of segments.entries()) if (kind === 'name' || kind === 'rest') names |= 1 << i
   const { headers, query, from } = route.match
   return {
     route,
-    names: names.length === 0 ? null : names,
+    names,
     rest: segments[segments.length - 1].kind === 'rest',
     conditions: headers.length + query.length + (from === null ? 0 : 1),
     query: compileQuery(query),
@@ -42,15 +42,13 @@ export function entryFits(entry: Entry, exchange: Exchange): boolean {
 
 /** The values of the entry's names in a path that it matched, as they stand in the path; null without names. */
 export function paramsOf(entry: Entry, path: string): string[] | null {
-  const names = entry.names
-  if (names === null) return null
+  let names = entry.names
+  if (names === 0) return null
   const params: string[] = []
-  let segment = 0
-  let at = 1
-  for (let i = 0; i < names.length; i++) {
-    for (; segment < names[i]; segment++) at = path.indexOf('/', at) + 1
-    const end = entry.rest && i === names.length - 1 ? -1 : path.indexOf('/', at)
-    params.push(end < 0 ? path.slice(at) : path.slice(at, end))
+  for (let at = 1; names !== 0; names >>>= 1) {
+    const end = names === 1 && entry.rest ? -1 : path.indexOf('/', at)
+    if ((names & 1) !== 0) params.push(end < 0 ? path.slice(at) : path.slice(at, end))
+    at = end + 1
   }
   return params
 }

@@ -2,6 +2,8 @@ import type { TrieBuilder } from './trie.ts'
 
 /** Hosts whose roots are remembered; clients can send any number of them. */
 const KNOWN_LIMIT = 1024
+/** RFC 1035 2.3.4, without the final dot. */
+const MAX_HOST = 253
 
 /** The hosts that routes name, each with the root of its path templates. */
 export class HostTable {
@@ -22,7 +24,7 @@ export class HostTable {
     }
     const wild = host.startsWith('*.')
     const name = wild ? host.slice(1) : host
-    if (name.length < (wild ? 2 : 1) || name.length > 253 || name.includes('*') || name.endsWith('.')) {
+    if (name.length < (wild ? 2 : 1) || name.length > MAX_HOST || name.includes('*') || name.endsWith('.')) {
       throw new RangeError(`host "${host}" is not a host name or *.suffix`)
     }
     if (name !== name.toLowerCase()) throw new RangeError(`host "${host}" is not lower case`)
@@ -42,7 +44,8 @@ export class HostTable {
     if (known !== undefined) return known
     const roots = this.#search(host)
     if (this.#known.size >= KNOWN_LIMIT) this.#known.clear()
-    this.#known.set(host, roots)
+    // A copy: the host is cut out of its request head and would keep all of it in memory.
+    if (host.length <= MAX_HOST) this.#known.set(Buffer.from(host, 'latin1').toString('latin1'), roots)
     return roots
   }
 

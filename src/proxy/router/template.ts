@@ -10,8 +10,8 @@ export interface TemplateSegment {
   readonly text: string
 }
 
-/** More segments than any real API has; bounds the depth of a look-up. */
-const MAX_SEGMENTS = 100
+/** More segments than any real API has; bounds the depth of a look-up and fits the bits of a number. */
+const MAX_SEGMENTS = 30
 
 /**
  * Reads a route's path: `/orders/{id}`, `/files/{rest+}`, `/admin/*`. Literals may be plain or percent-encoded.

@@ -8,6 +8,8 @@ import { type Entry, entryFits } from './entry.ts'
  * GET, then those for any method; within these more conditions come first.
  */
 export interface Terminal {
+  /** The only route of the template when it has no condition and no method, which is the usual case; else null. */
+  readonly sole: Entry | null
   readonly methods: readonly string[]
   readonly lists: readonly (readonly Entry[])[]
   /** For methods that no route names. */
@@ -26,7 +28,8 @@ export function compileTerminal(entries: readonly Entry[]): Terminal {
       method === 'HEAD' ? sorted.filter((e) => e.route.match.methods?.includes('GET') && !named.includes(e)) : []
     return [...named, ...viaGet, ...any]
   })
-  return { methods, lists, any }
+  const sole = entries.length === 1 && any.length === 1 && any[0].conditions === 0 ? any[0] : null
+  return { sole, methods, lists, any }
 }
 
 /** The route of this template that a request takes, or null when method or conditions fit none. */
@@ -36,6 +39,7 @@ export function chooseEntry(
   method: string,
   preflight: string | null,
 ): Entry | null {
+  if (terminal.sole !== null) return terminal.sole
   let list = listFor(terminal, method)
   if (preflight !== null && list === terminal.any) list = listFor(terminal, preflight)
   for (let i = 0; i < list.length; i++) if (entryFits(list[i], exchange)) return list[i]

@@ -15,12 +15,12 @@ export interface MetricRow {
   readonly help: string
 }
 
-const row = (type: MetricType, labels: readonly string[], source: MetricSource, help: string): MetricRow => ({
-  type,
-  labels,
-  source,
-  help,
-})
+const row = <Source extends MetricSource>(
+  type: MetricType,
+  labels: readonly string[],
+  source: Source,
+  help: string,
+): MetricRow & { readonly source: Source } => ({ type, labels, source, help })
 
 export const METRICS = {
   // --- requests

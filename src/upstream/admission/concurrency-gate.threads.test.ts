@@ -8,7 +8,7 @@ import { sharedNowMs } from '../shared/clock.ts'
 import { setConcurrency } from '../shared/concurrency-cells.ts'
 import { readGauges } from '../shared/gauges.ts'
 import { ConcurrencyGate } from './concurrency-gate.ts'
-import { BOARD, type HammerData } from './hammer-thread.ts'
+import { BOARD, type HammerData } from './testing/hammer-thread.ts'
 
 const LIMIT = 7
 
@@ -129,7 +129,7 @@ function setUp(limit: number, queue: number): { cells: UpstreamCells; board: Sha
 
 async function startAll(threads: number[], data: Omit<HammerData, 'thread'>, isAwaited = true): Promise<Worker[]> {
   const workers = threads.map((thread) => {
-    const url = new URL('./hammer-thread.ts', import.meta.url)
+    const url = new URL('./testing/hammer-thread.ts', import.meta.url)
     return new Worker(url, { workerData: { ...data, thread } })
   })
   if (isAwaited) await Promise.all(workers.map((worker) => once(worker, 'message')))

@@ -8,7 +8,7 @@ import { hashText, mix } from './hash-text.ts'
 import { LatencyBalancer } from './latency.ts'
 import { LeastRequestsBalancer } from './least-requests.ts'
 import { RoundRobinBalancer } from './round-robin.ts'
-import { seededRandom } from './seeded-random.ts'
+import { seededRandom } from './testing/seeded-random.ts'
 import { WeightedSampler } from './weighted-sampler.ts'
 
 test('round-robin gives equal endpoints exactly equal shares, in turn', () => {

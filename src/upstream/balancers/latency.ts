@@ -17,6 +17,8 @@ export class LatencyBalancer implements Balancer {
   readonly #now: () => number
   #endpoints: readonly Endpoint[] = []
   #weights: Float64Array = new Float64Array(0)
+  /** When the last answer came: exact enough for decay, and a pick need not read the clock. */
+  #lastMs = 0
 
   /** @param random uniform in [0, 1). @param now ms of a monotonic clock. */
   constructor(random: () => number, now: () => number) {
@@ -40,7 +42,7 @@ export class LatencyBalancer implements Balancer {
     const second = endpoints[two]!
     if (first === avoid) return second
     if (second === avoid) return first
-    const now = this.#now()
+    const now = this.#lastMs
     return expectedMs(second, this.#weights[two]!, now) < expectedMs(first, this.#weights[one]!, now) ? second : first
   }
 
@@ -51,6 +53,7 @@ export class LatencyBalancer implements Balancer {
     if (current === 0 || latencyMs > current) endpoint.latencyMs = Math.max(latencyMs, 0.001)
     else endpoint.latencyMs = latencyMs + (current - latencyMs) * Math.exp(-age / DECAY_MS)
     endpoint.latencyAtMs = now
+    this.#lastMs = now
   }
 
   failed(endpoint: Endpoint): void {

@@ -10,6 +10,8 @@ export class RoundRobinBalancer implements Balancer {
   readonly #random: () => number
   #endpoints: readonly Endpoint[] = []
   #weights: Float64Array = new Float64Array(0)
+  /** How far each endpoint is behind its share, in weights. In one array: a pick walks over all of them. */
+  #credits: Float64Array = new Float64Array(0)
   #total = 0
   #even = false
   #cursor = 0
@@ -20,16 +22,14 @@ export class RoundRobinBalancer implements Balancer {
   }
 
   rebuild(endpoints: readonly Endpoint[], weights: Float64Array): void {
-    // Credits must add up to 0, or a newcomer would wait or take everything.
-    let credits = 0
-    this.#total = 0
-    this.#even = true
-    for (let i = 0; i < endpoints.length; i++) {
-      this.#total += weights[i]!
-      credits += endpoints[i]!.credit
-      if (weights[i] !== weights[0]) this.#even = false
-    }
-    for (const endpoint of endpoints) endpoint.credit -= credits / endpoints.length
+    // Kept on the endpoints between two lists, so that a change of one does not send all back to the start.
+    for (let i = 0; i < this.#endpoints.length; i++) this.#endpoints[i]!.credit = this.#credits[i]!
+    this.#credits = Float64Array.from(endpoints, (endpoint) => endpoint.credit)
+    // They must add up to 0, or a newcomer would wait or take everything.
+    const surplus = sum(this.#credits) / endpoints.length
+    for (let i = 0; i < endpoints.length; i++) this.#credits[i]! -= surplus
+    this.#total = sum(weights)
+    this.#even = weights.every((weight) => weight === weights[0])
     this.#endpoints = endpoints
     this.#weights = weights
     if (!this.#begun) this.#begin(endpoints)
@@ -39,15 +39,19 @@ export class RoundRobinBalancer implements Balancer {
     if (this.#even) return this.#next(avoid)
     const endpoints = this.#endpoints
     const weights = this.#weights
-    let best: Endpoint | null = null
-    for (let i = 0; i < endpoints.length; i++) {
-      const endpoint = endpoints[i]!
-      endpoint.credit += weights[i]!
-      if (endpoint !== avoid && (best === null || endpoint.credit > best.credit)) best = endpoint
+    const credits = this.#credits
+    let best = 0
+    let most = Number.NEGATIVE_INFINITY
+    for (let i = 0; i < credits.length; i++) {
+      const credit = credits[i]! + weights[i]!
+      credits[i] = credit
+      if (credit > most && endpoints[i] !== avoid) {
+        best = i
+        most = credit
+      }
     }
-    best ??= endpoints[0]!
-    best.credit -= this.#total
-    return best
+    credits[best]! -= this.#total
+    return endpoints[best]!
   }
 
   observe(): void {}
@@ -69,4 +73,8 @@ export class RoundRobinBalancer implements Balancer {
     const start = Math.floor(this.#random() * endpoints.length)
     for (let i = 0; i < start; i++) this.pick(0, null)
   }
+}
+
+function sum(numbers: Float64Array): number {
+  return numbers.reduce((total, number) => total + number, 0)
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { seededRandom } from '../balancers/seeded-random.ts'
+import { seededRandom } from '../balancers/testing/seeded-random.ts'
 import { createUpstreamCells, Health, type UpstreamCells } from '../shared/cells.ts'
 import { setHealth } from '../shared/endpoint-cells.ts'
 import type { Endpoint } from './endpoint.ts'

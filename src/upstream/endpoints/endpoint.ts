@@ -28,7 +28,7 @@ export class Endpoint {
   transport: unknown = null
 
   // --- the balancers' own
-  /** Round-robin: how far this endpoint is ahead of or behind its share. */
+  /** Round-robin: how far this endpoint is behind its share, in weights; kept here while the list changes. */
   credit = 0
   /** Latency: decaying peak in ms, 0 before the first observation, and when it was taken. */
   latencyMs = 0

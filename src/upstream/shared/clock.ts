@@ -1,7 +1,5 @@
-const hrtime = process.hrtime()
-
 /** What `performance.now()` of this thread must be moved by to agree with all other threads of the process. */
-const OFFSET_MS = hrtime[0] * 1000 + hrtime[1] / 1e6 - performance.now()
+const OFFSET_MS = measureOffset()
 
 /**
  * Milliseconds of a monotonic clock that reads the same in every thread of the process, with fractions.
@@ -9,4 +7,19 @@ const OFFSET_MS = hrtime[0] * 1000 + hrtime[1] / 1e6 - performance.now()
  */
 export function sharedNowMs(): number {
   return OFFSET_MS + performance.now()
+}
+
+/** The best of several tries: the thread may lose the processor between the two readings. */
+function measureOffset(): number {
+  let offset = 0
+  let shortest = Number.POSITIVE_INFINITY
+  for (let i = 0; i < 10; i++) {
+    const before = performance.now()
+    const [seconds, nanoseconds] = process.hrtime()
+    const after = performance.now()
+    if (after - before >= shortest) continue
+    shortest = after - before
+    offset = seconds * 1000 + nanoseconds / 1e6 - (before + after) / 2
+  }
+  return offset
 }

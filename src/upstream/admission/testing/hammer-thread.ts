@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { UpstreamCells } from '../shared/cells.ts'
-import { sharedNowMs } from '../shared/clock.ts'
-import { ConcurrencyGate } from './concurrency-gate.ts'
+import { UpstreamCells } from '../../shared/cells.ts'
+import { sharedNowMs } from '../../shared/clock.ts'
+import { ConcurrencyGate } from '../concurrency-gate.ts'
 
 /**
  * A real thread for the tests of the concurrency limit. `board` is shared by all: see BOARD for its words.
