@@ -1,6 +1,6 @@
 /**
- * CPU of one access log line, formatted and written to a file, for a typical proxied exchange. Bounded: at most 400,000 lines
- * into a temporary file that is removed.
+ * CPU that telemetry costs per request, for a typical proxied exchange: its access log line, formatted and written to a file, its
+ * metrics and its id. Bounded: 400,000 lines into a temporary file that is removed.
  *
  *     node bench/access-log.ts
  */
@@ -11,6 +11,9 @@ import type { Exchange } from '../src/core/exchange.ts'
 import { AccessLine } from '../src/telemetry/access-line.ts'
 import { AccessLog } from '../src/telemetry/access-log.ts'
 import { typicalExchange } from '../src/telemetry/exchange-fixture.ts'
+import { MetricBook } from '../src/telemetry/metrics/book.ts'
+import { Recorder } from '../src/telemetry/metrics/recorder.ts'
+import { RequestIds } from '../src/telemetry/request-id.ts'
 
 const ROUNDS = 8
 const LINES = 50_000
@@ -36,6 +39,11 @@ interface Cost {
   readonly allNs: number
 }
 
+const book = new MetricBook()
+book.setNames({ listeners: [], routes: ['orders'], upstreams: ['orders'], endpoints: [] })
+const recorder = new Recorder(book.grant(1))
+const ids = new RequestIds()
+
 async function round(work: (exchange: Exchange) => void): Promise<Cost> {
   const before = process.cpuUsage()
   const loopBefore = process.threadCpuUsage()
@@ -55,6 +63,8 @@ async function round(work: (exchange: Exchange) => void): Promise<Cost> {
 const empty: Cost[] = []
 const format: Cost[] = []
 const write: Cost[] = []
+const count: Cost[] = []
+const identify: Cost[] = []
 let length = 0
 for (let i = 0; i < ROUNDS; i++) {
   empty.push(await round(() => {}))
@@ -62,6 +72,11 @@ for (let i = 0; i < ROUNDS; i++) {
     length += line.format(exchange).length
   }
   format.push(await round(countLine))
+  count.push(await round((exchange) => recorder.exchangeEnded(exchange, 0, 0)))
+  const nameIt = (exchange: Exchange): void => {
+    exchange.id = ids.next()
+  }
+  identify.push(await round(nameIt))
   write.push(await round((exchange) => log.write(exchange)))
 }
 await log.close()
@@ -81,4 +96,6 @@ function show(name: string, costs: Cost[]): void {
 
 show('format', format)
 show('format, batch and write', write)
+show('count in metrics', count)
+show('make an id', identify)
 if (length === 0) process.exitCode = 1

@@ -2,8 +2,8 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { resolve } from 'node:path'
 import { problemAt } from '../schema/problems.ts'
 import type { Path } from '../schema/walk.ts'
-import type { Findings } from './cross-checks.ts'
 import type { Draft } from './draft.ts'
+import type { Findings } from './findings.ts'
 import { type ReferenceSource, reasonOf } from './references.ts'
 
 /** Enough for every public CA there is, several times. */

@@ -1,7 +1,7 @@
 import type { Exchange } from '../core/exchange.ts'
 import { writeProxyV1, writeProxyV2 } from '../listener/proxy-protocol/write.ts'
-import type { HashBy } from '../upstream/hash-key.ts'
 import type { EndpointSetSettings } from '../upstream/endpoints/endpoint-set.ts'
+import type { HashBy } from '../upstream/hash-key.ts'
 import type { UpstreamSettings } from '../upstream/shared/settings.ts'
 import type { UpstreamConfig } from './root.schema.ts'
 
@@ -46,10 +46,7 @@ export function upstreamSettings(name: string, config: UpstreamConfig): Upstream
     connectTimeoutMs: timeouts.connect,
     responseTimeoutMs: timeouts.response,
     idleTimeoutMs: timeouts.idle,
-    tls:
-      tls === null
-        ? null
-        : { ca: tls.ca, serverName: tls.serverName, certificate: tls.certificate, key: tls.key },
+    tls: tls === null ? null : { ca: tls.ca, serverName: tls.serverName, certificate: tls.certificate, key: tls.key },
     proxyProtocol: config.proxyProtocol,
   }
 }

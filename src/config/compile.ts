@@ -78,7 +78,8 @@ function chainOf(route: RouteConfig, config: Config, chains: Map<string, Chain>)
 
 function policiesOf(headers: HeadersPolicyConfig | null): Policy[] {
   const policies: Policy[] = []
-  if (headers !== null) policies.push(createHeaders({ request: changes(headers.request), response: changes(headers.response) }))
+  if (headers !== null)
+    policies.push(createHeaders({ request: changes(headers.request), response: changes(headers.response) }))
   return policies
 }
 

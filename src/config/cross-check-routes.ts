@@ -1,8 +1,8 @@
 import type { Output } from '../schema/kit.ts'
 import { nearest } from '../schema/nearest.ts'
 import { problemAt } from '../schema/problems.ts'
-import { type Findings, unknownUpstream } from './cross-checks.ts'
 import type { Draft } from './draft.ts'
+import { type Findings, unknownUpstream } from './findings.ts'
 import { type routeSchema, templateNames } from './route.schema.ts'
 
 type Route = Output<typeof routeSchema>
@@ -97,7 +97,12 @@ function checkTemplates(route: Route, index: number, { problems }: Findings): vo
             ? 'path has no names'
             : `known: ${names.join(', ')}`
           : `did you mean {${guess}}?`
-      problems.push(problemAt(path, `has ${whole}, which is not a name of path|${hint}`))
+      problems.push(
+        problemAt(
+          path,
+          `has ${/^\{\w+\+?\}$/.test(whole) ? whole : 'something in { }'}, which is not a name of path|${hint}`,
+        ),
+      )
     }
     if (/[{}]/.test(text.replaceAll(/\{[^{}]*\}/g, '')))
       problems.push(problemAt(path, 'has a { or } without its partner'))

@@ -8,14 +8,16 @@ import { ConfigError } from './config-error.ts'
 import { crossCheck } from './cross-checks.ts'
 import { partialDraft, wholeDraft } from './draft.ts'
 import { finish } from './finish.ts'
+import { readYaml, type YamlSource } from './load-yaml.ts'
 import { HOW_TO_REFER, isReference, type ReferenceSource, reasonOf, resolveReferences } from './references.ts'
 import { type Config, rootSchema } from './root.schema.ts'
-import { readYaml, type YamlSource } from './yaml-source.ts'
 
 /** 10,000 routes are about 1 MiB. */
 const MAX_FILE_BYTES = 4 * 1024 * 1024
 /** More problems than anyone reads at once. */
 const MAX_PROBLEMS = 500
+/** Shorter values are in every other word, and no secrets. */
+const MIN_HIDDEN = 4
 
 export interface LoadOptions {
   /** Where `${env:NAME}` looks. Default: the environment of the process. */
@@ -45,7 +47,8 @@ export function loadConfig(file: string, options: LoadOptions = {}): LoadedConfi
     directory: dirname(resolve(file)),
   }
   const text = readText(file, source)
-  const yaml = readYaml(text, (value, report) => resolveReferences(value, source, report))
+  const secretValues = new Set<string>()
+  const yaml = readYaml(text, (value, report) => resolveReferences(value, source, report, secretValues))
   if (yaml.syntax.length > 0) {
     throw new ConfigError(yaml.syntax.map((one) => `${file}:${one.line}:${one.column} yaml: ${one.text}`))
   }
@@ -64,8 +67,12 @@ export function loadConfig(file: string, options: LoadOptions = {}): LoadedConfi
   const secret = new Set(secrets.map((problem) => JSON.stringify(problem.path)))
   const spoken = withoutRefused(references, shape).filter((problem) => !secret.has(JSON.stringify(problem.path)))
   const all = [...spoken, ...secrets, ...heard]
-  if (all.length > 0 || !valid) throw new ConfigError(format(file, yaml, all))
-  return { config: finish(result.value, source.directory), warnings: format(file, yaml, warnings), source: text }
+  if (all.length > 0 || !valid) throw new ConfigError(format(file, yaml, all, secretValues))
+  return {
+    config: finish(result.value, source.directory),
+    warnings: format(file, yaml, warnings, secretValues),
+    source: text,
+  }
 }
 
 function readText(file: string, source: ReferenceSource): string {
@@ -103,18 +110,30 @@ function withoutRefused(references: Problem[], shape: Problem[]): Problem[] {
   )
 }
 
-function format(file: string, yaml: YamlSource, problems: readonly Problem[]): string[] {
+function format(
+  file: string,
+  yaml: YamlSource,
+  problems: readonly Problem[],
+  secretValues: ReadonlySet<string>,
+): string[] {
   const placed = problems.slice(0, MAX_PROBLEMS).map((problem) => ({ problem, place: yaml.place(problem) }))
   placed.sort((a, b) => a.place.line - b.place.line || a.place.column - b.place.column)
   const lines = placed.map(({ problem, place }) => {
     const written = problem.quoteValue ? yaml.written(problem.path) : undefined
     const got = written === undefined ? '' : `, got ${quote(written)}`
     const hint = problem.hint === null ? '' : ` (${problem.hint})`
-    return `${file}:${place.line}:${place.column} ${pathText(problem.path)}: ${problem.problem}${got}${hint}`
+    return `${file}:${place.line}:${place.column} ${pathText(problem.path)}: ${hide(problem.problem, secretValues)}${got}${hide(hint, secretValues)}`
   })
   if (problems.length > MAX_PROBLEMS)
     lines.push(`${file}:1:1 file: and ${problems.length - MAX_PROBLEMS} more problems`)
   return [...new Set(lines)]
+}
+
+/** A second guard: checks are written so that they do not repeat values, and one that does still tells no secret. */
+function hide(text: string, secretValues: ReadonlySet<string>): string {
+  let hidden = text
+  for (const value of secretValues) if (value.length >= MIN_HIDDEN) hidden = hidden.replaceAll(value, '…')
+  return hidden
 }
 
 function quote(written: string | number | boolean): string {

@@ -20,9 +20,14 @@ export const isReference = (text: string) => /^\$\{(env|file):[^}]+\}$/.test(tex
 
 /**
  * Puts values in place of `${env:NAME}` and `${file:path}`; `$${` stays as `${`.
- * Problems are reported by name, never with a value; one line break at the end of a file is not part of the secret.
+ * What was found is added to `values`. Problems are reported by name, never with a value; one line break at the end of a file is not part of the secret.
  */
-export function resolveReferences(text: string, source: ReferenceSource, report: (problem: string) => void): string {
+export function resolveReferences(
+  text: string,
+  source: ReferenceSource,
+  report: (problem: string) => void,
+  values: Set<string>,
+): string {
   if (!text.includes('${')) return text
   return text.replace(REFERENCE, (whole, escaped: string, body: string, end: string) => {
     if (escaped !== '') return whole.slice(1)
@@ -30,6 +35,7 @@ export function resolveReferences(text: string, source: ReferenceSource, report:
     if (value === undefined && (end === '' || !/^(env|file):./.test(body))) {
       report(`has a reference that is not understood|${HOW_TO_REFER}, and $\${ for \${ itself`)
     }
+    if (value !== undefined) values.add(value)
     return value ?? 'unresolved'
   })
 }

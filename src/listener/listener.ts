@@ -16,7 +16,7 @@ import { removeStaleSocket, restrictSocket } from './unix-socket.ts'
 /**
  * Takes a connection over. Called in the same turn in which the last byte before it was read.
  * @param socket a paused `net.Socket` that nobody reads (call `resume`), or a TLSSocket after its handshake, not flowing yet.
- *   Attach an `error` handler at once.
+ *   Attach handlers for `error`, `end` and `close` at once: after a PROXY header the client's FIN may be there already.
  * @param firstBytes what was read of the stream already; null for none
  * @param slot set `owner`, call `markIdle` and `markBusy`, and `release` once the connection has ended
  */

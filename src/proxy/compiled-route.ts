@@ -1,5 +1,5 @@
-import type { LocalReply } from '../core/reply.ts'
 import type { Chain } from '../core/policy.ts'
+import type { LocalReply } from '../core/reply.ts'
 import type { FixedResponse, Redirect, Rewrite, Route, RouteMatch, WeightedUpstream } from '../core/route.ts'
 import { compileRedirect, type Redirector } from './router/redirect.ts'
 import { compileRespond } from './router/respond.ts'

@@ -92,7 +92,8 @@ function addressOf(text: string): string | null {
   const entry = text.trim()
   if (isIP(entry) !== 0) return unmapIp(entry.toLowerCase())
   const bracketed = /^\[([0-9a-fA-F:.]+)\](?::\d{1,5})?$/.exec(entry)
-  if (bracketed !== null) return isIP(bracketed[1] as string) === 6 ? unmapIp((bracketed[1] as string).toLowerCase()) : null
+  if (bracketed !== null)
+    return isIP(bracketed[1] as string) === 6 ? unmapIp((bracketed[1] as string).toLowerCase()) : null
   const withPort = /^([\d.]+):\d{1,5}$/.exec(entry)
   return withPort !== null && isIP(withPort[1] as string) === 4 ? (withPort[1] as string) : null
 }

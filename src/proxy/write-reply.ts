@@ -23,7 +23,13 @@ export function writeReply(exchange: Exchange, reply: LocalReply, date: string):
   if (hooks !== null) lines = throughHooks(exchange, status, lines)
   const bytes = Buffer.byteLength(body)
   const bodyless = exchange.request.method === 'HEAD' || status === 204 || status === 304
-  stream.sendHead(status, STATUS_CODES[status] ?? 'Unknown', lines, bodyless && status !== 200 && !problem ? -1 : bytes, bodyless)
+  stream.sendHead(
+    status,
+    STATUS_CODES[status] ?? 'Unknown',
+    lines,
+    bodyless && status !== 200 && !problem ? -1 : bytes,
+    bodyless,
+  )
   if (!bodyless && bytes > 0) {
     const text = Buffer.from(body)
     stream.sendBody(text, 0, text.length)

@@ -21,8 +21,6 @@ export type Output<T extends Schema> = z.output<T>
 interface Marks {
   secret?: 'value' | 'url'
   unavailable?: string
-  /** Replaces what the schema library would write to the JSON Schema. */
-  json?: Record<string, unknown>
   /** The shape behind `unavailable`, so that secrets in it are still found. */
   shape?: Schema
 }
@@ -297,10 +295,6 @@ export function toJsonSchema(schema: Schema): Record<string, unknown> {
     io: 'input',
     reused: 'inline',
     unrepresentable: 'any',
-    override: (context) => {
-      const { json } = marksOf(context.zodSchema as unknown as Schema)
-      if (json !== undefined) Object.assign(context.jsonSchema, json)
-    },
   }) as Record<string, unknown>
 }
 

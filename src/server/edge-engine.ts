@@ -1,16 +1,19 @@
 import { TimerWheel } from '../base/timer-wheel.ts'
-import type { Config, ListenerConfig } from '../config/root.schema.ts'
+import type { Config } from '../config/root.schema.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { ConnectionSettings } from '../http/h1/server-connection.ts'
 import type { Deliver } from '../listener/listener.ts'
 import type { ListenerEvents } from '../listener/settings.ts'
+import { TcpMode } from '../listener/tcp-mode.ts'
 import { createSecureContexts } from '../listener/tls/secure-context.ts'
 import { H1Entry } from '../proxy/h1-entry.ts'
 import { Handler } from '../proxy/handle.ts'
 import { AccessLog } from '../telemetry/access-log.ts'
 import { type MetricGrant, Recorder } from '../telemetry/metrics/recorder.ts'
 import { RequestIds } from '../telemetry/request-id.ts'
+import { createTracing } from '../telemetry/trace/create-tracing.ts'
+import { PassOn, type Tracing } from '../telemetry/trace/tracing.ts'
 import { WriteTurn } from '../telemetry/write-turn.ts'
 import { dateField } from '../upstream/date-field.ts'
 import { connectionSettings, listenerSettings } from './listener-plan.ts'
@@ -18,37 +21,22 @@ import { type ListenerPlan, ListenerSet } from './listener-set.ts'
 import { listenerKey, listenerUrl } from './listener-url.ts'
 import type { EndpointsChange, EndpointTable, Preparation, ThreadStats } from './messages.ts'
 import type { SharedMemory } from './shared-memory.ts'
+import { type CompiledConfig, SnapshotCompiler } from './snapshot-compiler.ts'
+import { UpstreamTcpTarget } from './tcp-target.ts'
 import type { EngineHost, ListenResult, ThreadEngine } from './thread-engine.ts'
 
-/** What the compiler is handed by its thread. */
-export interface CompilerInputs {
-  readonly host: EngineHost
-  readonly wheel: TimerWheel
-  readonly recorder: Recorder
-}
-
-/** A compiled configuration that is not current yet. */
-export interface CompiledConfig {
-  readonly snapshot: Snapshot
-  /** Delivers the connections of a listener of mode `tcp`; null for a listener of mode `http`. */
-  tcpDeliver(listener: string): Deliver | null
-  /** It is current: its upstreams get their addresses, what it replaces closes when it is free. */
-  commit(endpoints: EndpointTable): void
-  abort(): void
-}
-
-/** Compiles configurations for one thread, and keeps by name what outlives a reload. */
-export interface SnapshotCompiler {
-  /** Throws an Error whose message is the problem. */
-  compile(generation: number, config: Config, shared: SharedMemory): CompiledConfig
-  setEndpoints(change: EndpointsChange): void
-}
+/** A TCP connection that an endpoint did not take has sent nothing yet, so another endpoint may be tried. */
+const TCP_ATTEMPTS = 3
 
 interface Candidate {
   readonly compiled: CompiledConfig
   readonly plans: readonly ListenerPlan[]
   readonly accessLog: AccessLog | null
   readonly accessLogPath: string | null
+  readonly tracing: Tracing
+  readonly otlp: string | null
+  /** By `listenerKey`. */
+  readonly settings: ReadonlyMap<string, ConnectionSettings>
 }
 
 /** The real engine of a data thread: listeners, HTTP connections, the path, its log and its counters. */
@@ -57,18 +45,21 @@ export class EdgeEngine implements ThreadEngine {
   readonly #wheel = new TimerWheel(() => performance.now())
   readonly #listeners = new ListenerSet()
   readonly #ids = new RequestIds()
-  readonly #createCompiler: (inputs: CompilerInputs) => SnapshotCompiler
+  readonly #compiler: SnapshotCompiler
+  /** What connections obey, by listener: they keep the object, so a reload changes its fields. */
+  #connections = new Map<string, ConnectionSettings>()
   #recorder: Recorder | null = null
-  #compiler: SnapshotCompiler | null = null
   #handler: Handler | null = null
   #entry: H1Entry | null = null
   #accessLog: AccessLog | null = null
   #accessLogPath: string | null = null
+  #tracing: Tracing = new PassOn()
+  #otlp: string | null = null
   #candidate: Candidate | null = null
 
-  constructor(host: EngineHost, createCompiler: (inputs: CompilerInputs) => SnapshotCompiler) {
+  constructor(host: EngineHost) {
     this.#host = host
-    this.#createCompiler = createCompiler
+    this.#compiler = new SnapshotCompiler(host, this.#wheel)
     let due = performance.now() + this.#wheel.tickMs
     setInterval(() => {
       const now = performance.now()
@@ -81,14 +72,16 @@ export class EdgeEngine implements ThreadEngine {
   async prepare({ generation, config, shared, metrics }: Preparation): Promise<readonly string[]> {
     await this.abort()
     const recorder = this.#record(metrics)
-    this.#compiler ??= this.#createCompiler({ host: this.#host, wheel: this.#wheel, recorder })
     let compiled: CompiledConfig | null = null
     try {
       compiled = this.#compiler.compile(generation, config, shared)
-      const plans = this.#plan(config, shared, compiled, recorder)
+      const settings = new Map<string, ConnectionSettings>()
+      const plans = this.#plan(config, shared, settings, recorder)
       const path = config.telemetry.accessLog?.path ?? null
       const accessLog = path === this.#accessLogPath ? this.#accessLog : this.#openLog(path, shared, recorder)
-      this.#candidate = { compiled, plans, accessLog, accessLogPath: path }
+      const otlp = config.telemetry.traces?.otlp ?? null
+      const tracing = otlp === this.#otlp ? this.#tracing : await this.#createTracing(otlp, recorder)
+      this.#candidate = { compiled, plans, accessLog, accessLogPath: path, tracing, otlp, settings }
       return []
     } catch (error) {
       compiled?.abort()
@@ -104,15 +97,20 @@ export class EdgeEngine implements ThreadEngine {
     const candidate = this.#candidate
     if (candidate === null) return
     this.#candidate = null
-    const { compiled, plans, accessLog, accessLogPath } = candidate
+    const { compiled, plans, accessLog, accessLogPath, tracing, otlp, settings } = candidate
     compiled.commit(endpoints)
     const before = this.#accessLog
     this.#accessLog = accessLog
     this.#accessLogPath = accessLogPath
+    const tracingBefore = this.#tracing
+    this.#tracing = tracing
+    this.#otlp = otlp
     if (this.#handler === null) this.#start(compiled.snapshot)
     else this.#handler.snapshot = compiled.snapshot
+    this.#adopt(settings)
     await this.#listeners.commit(plans)
     if (before !== accessLog) await before?.close()
+    if (tracingBefore !== tracing) await tracingBefore.close()
   }
 
   async abort(): Promise<void> {
@@ -121,6 +119,7 @@ export class EdgeEngine implements ThreadEngine {
     await this.#listeners.abort()
     candidate?.compiled.abort()
     if (candidate !== null && candidate.accessLog !== this.#accessLog) await candidate.accessLog?.close()
+    if (candidate !== null && candidate.tracing !== this.#tracing) await candidate.tracing.close()
   }
 
   drain(timeoutMs: number): Promise<number> {
@@ -132,7 +131,7 @@ export class EdgeEngine implements ThreadEngine {
   }
 
   setEndpoints(change: EndpointsChange): void {
-    this.#compiler?.setEndpoints(change)
+    this.#compiler.setEndpoints(change)
   }
 
   setTicketKeys(keys: Uint8Array): void {
@@ -144,7 +143,7 @@ export class EdgeEngine implements ThreadEngine {
   }
 
   async closeLogs(deadlineMs: number): Promise<void> {
-    await this.#accessLog?.close(deadlineMs)
+    await Promise.all([this.#accessLog?.close(deadlineMs), this.#tracing.close(deadlineMs)])
   }
 
   #record(grant: MetricGrant | null): Recorder {
@@ -163,10 +162,10 @@ export class EdgeEngine implements ThreadEngine {
       random: Math.random,
       nextId: () => this.#ids.next(),
       date: dateField,
-      onStart: () => {},
+      onStart: (exchange) => this.#tracing.startSpan(exchange),
       onEnd: (exchange) => this.#ended(exchange),
       onDefect: (error) =>
-        this.#host.log('error', error instanceof Error ? (error.stack ?? error.message) : String(error)),
+        this.#host.log('error', 'defect', error instanceof Error ? (error.stack ?? error.message) : String(error)),
     })
     this.#entry = new H1Entry(this.#handler, this.#wheel)
   }
@@ -177,6 +176,16 @@ export class EdgeEngine implements ThreadEngine {
     const upstream = exchange.upstream === null ? -1 : recorder.upstreamNumber(exchange.upstream)
     recorder.exchangeEnded(exchange, route, upstream)
     this.#accessLog?.write(exchange)
+    this.#tracing.endSpan(exchange)
+  }
+
+  #createTracing(otlp: string | null, recorder: Recorder): Promise<Tracing> {
+    if (otlp === null) return createTracing(null)
+    const onDropped = (spans: number, error: Error): void => {
+      recorder.spansDropped(spans)
+      this.#host.log('warn', 'spans-dropped', `${spans} spans were not taken by ${otlp}: ${error.message}`)
+    }
+    return createTracing({ otlp, onDropped })
   }
 
   /** Null: no access log is wanted. Throws when the file cannot be opened. */
@@ -187,7 +196,7 @@ export class EdgeEngine implements ThreadEngine {
         path,
         turn: new WriteTurn(shared.accessLogTurn, this.#host.slot + 1),
         onDropped: (lines) => recorder.logLinesDropped('access', lines),
-        onProblem: (error) => this.#host.log('error', `access log ${path}: ${error.message}`),
+        onProblem: (error) => this.#host.log('error', 'access-log-failing', `access log ${path}: ${error.message}`),
         now: Date.now,
       })
     } catch (error) {
@@ -196,7 +205,12 @@ export class EdgeEngine implements ThreadEngine {
     }
   }
 
-  #plan(config: Config, shared: SharedMemory, compiled: CompiledConfig, recorder: Recorder): ListenerPlan[] {
+  #plan(
+    config: Config,
+    shared: SharedMemory,
+    next: Map<string, ConnectionSettings>,
+    recorder: Recorder,
+  ): ListenerPlan[] {
     return Object.entries(config.listeners).map(([name, listener]) => {
       const settings = listenerSettings(name, listener)
       const ticketKeys = Buffer.from(new Uint8Array(shared.ticketKeys))
@@ -204,23 +218,70 @@ export class EdgeEngine implements ThreadEngine {
       if (settings.tls !== null) createSecureContexts(name, settings.tls, ticketKeys)
       const key = listenerKey(name, listener.address)
       const { slot: thread, threads } = this.#host
-      const connections = connectionSettings(listener)
+      const wanted = connectionSettings(listener)
+      next.set(key, wanted)
+      const live = this.#connections.get(key) ?? wanted
       return {
         key,
         settings,
         share: { thread, threads, connectionCells: shared.connections[key], ticketKeys },
         events: this.#events(name, recorder),
-        deliver: compiled.tcpDeliver(name) ?? this.#httpDeliver(connections),
-        url: (port) => listenerUrl(listener as ListenerConfig, port),
+        deliver: listener.mode === 'tcp' ? this.#tcpDeliver(name, config, recorder) : this.#httpDeliver(live),
+        url: (port) => listenerUrl(listener, port),
         retire: () => {
-          connections.closing = true
+          live.closing = true
         },
       }
     })
   }
 
+  #adopt(settings: ReadonlyMap<string, ConnectionSettings>): void {
+    const before = this.#connections
+    this.#connections = new Map()
+    for (const [key, wanted] of settings) {
+      const live = before.get(key) ?? wanted
+      live.limits = wanted.limits
+      live.timeouts = wanted.timeouts
+      this.#connections.set(key, live)
+    }
+  }
+
   #httpDeliver(settings: ConnectionSettings): Deliver {
     return (socket, info, firstBytes, slot) => this.#entry?.accept(socket, info, firstBytes, slot, settings)
+  }
+
+  #tcpDeliver(name: string, config: Config, recorder: Recorder): Deliver {
+    const { upstream = null, timeouts } = config.listeners[name]
+    const target = upstream === null ? undefined : config.upstreams[upstream]
+    // The configuration was checked: a listener of mode tcp names an upstream that is there.
+    if (upstream === null || target === undefined) throw new Error(`listeners.${name}.upstream: there is none`)
+    const settings = {
+      connectTimeoutMs: target.timeouts.connect,
+      idleTimeoutMs: timeouts.idle,
+      attempts: target.retry?.attempts ?? TCP_ATTEMPTS,
+      proxyProtocol: target.proxyProtocol,
+    }
+    const listenerNumber = recorder.listenerNumber(name)
+    const upstreamNumber = recorder.upstreamNumber(upstream)
+    const tcp = new TcpMode(settings, new UpstreamTcpTarget(this.#compiler.upstreams, upstream), Date.now, (record) => {
+      recorder.tcpEnded(listenerNumber, record.outcome, record.bytesIn, record.bytesOut)
+      if (record.attempts > 1) recorder.tcpRetried(upstreamNumber, record.attempts - 1)
+      this.#accessLog?.writeConnection({
+        id: this.#ids.next(),
+        startedMs: record.startedMs,
+        client: record.connection.peerIp,
+        outcome: record.outcome,
+        upstream,
+        endpoint: record.endpoint,
+        attempts: record.attempts,
+        durationMs: record.durationMs,
+        upstreamMs: null,
+        bytesIn: record.bytesIn,
+        bytesOut: record.bytesOut,
+        tls: null,
+      })
+    })
+    return tcp.accept
   }
 
   #events(name: string, recorder: Recorder): ListenerEvents {
@@ -233,7 +294,7 @@ export class EdgeEngine implements ThreadEngine {
         recorder.handshakeEnded(number, false)
         recorder.connectionRefused(reason)
       },
-      onError: (error) => this.#host.log('error', `listener ${name}: ${error.message}`),
+      onError: (error) => this.#host.log('error', 'accept-failing', `listener ${name}: ${error.message}`),
     }
   }
 }

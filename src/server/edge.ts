@@ -5,7 +5,7 @@ import { controlPlace } from './control-path.ts'
 import { type ControlSocket, openControlSocket } from './control-socket.ts'
 import { drainThreads } from './drain.ts'
 import type { MainService } from './main-service.ts'
-import type { EndpointTable, LogLevel, Notice } from './messages.ts'
+import type { EndpointTable, Log, Notice } from './messages.ts'
 import { type ApplyResult, Reloader } from './reload.ts'
 import { supportsReusePort } from './reuse-port.ts'
 import { Serial } from './serial.ts'
@@ -33,9 +33,9 @@ export interface EdgeParts {
   readonly workerFile: URL
   createMemory(threads: number): MemoryKeeper
   createServices(tellThreads: (notice: Notice) => void): MainServices
-  log(level: LogLevel, message: string): void
-  /** Makes the process log write to a reopened file. */
-  reopenLog(): void
+  readonly log: Log
+  /** Writes what waits in the process log; nothing is logged after it. */
+  closeLog(): Promise<void>
   /** One line to stdout. */
   print(line: string): void
   /** One problem line to stderr. */
@@ -146,7 +146,8 @@ export class Edge {
     const reusePort = await supportsReusePort()
     const wanted = threadCount(settings.threads)
     const size = reusePort ? wanted : 1
-    if (size < wanted) log('warn', 'this system cannot share a port among threads: one data thread is used')
+    if (size < wanted)
+      log('warn', 'threads-limited', 'this system cannot share a port among threads: one data thread is used')
     const memory = createMemory(size)
     this.#memory = memory
     const supervisor = new Supervisor({
@@ -157,7 +158,7 @@ export class Edge {
       freeShares: (slot) => memory.freeShares(slot),
       applyTo: (slot) => this.#bringUp(slot),
       giveUp: (message) => {
-        log('error', message)
+        log('error', 'threads-dying', message)
         void this.#end(EXIT.failed)
       },
     })
@@ -194,7 +195,7 @@ export class Edge {
       })
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
-      this.#parts.log('warn', `no control socket, so only SIGHUP reloads: ${reason}`)
+      this.#parts.log('warn', 'control-socket-missing', `no control socket, so only SIGHUP reloads: ${reason}`)
     }
   }
 
@@ -214,12 +215,12 @@ export class Edge {
     })
     if (result.problems.length > 0) {
       this.#settings = before
-      for (const problem of result.problems) log('error', problem)
-      log('error', `reload refused: generation ${result.generation} goes on`)
+      for (const problem of result.problems) log('error', 'reload-problem', problem)
+      log('error', 'reload-refused', `reload refused: generation ${result.generation} goes on`)
       return { ok: false, lines: result.problems }
     }
     const line = `reloaded: generation ${result.generation}`
-    log('info', line)
+    log('info', 'reloaded', line)
     return { ok: true, lines: [line] }
   }
 
@@ -251,13 +252,12 @@ export class Edge {
   }
 
   #onReopenLogs(): void {
-    this.#parts.reopenLog()
     this.#pool?.tellAll({ kind: 'reopen-logs' })
   }
 
   #onStop(times: number): void {
     if (times > 1) {
-      this.#parts.log('warn', 'second signal: ending at once')
+      this.#parts.log('warn', 'stopped', 'second signal: ending at once')
       this.#exitSoon()
       return
     }
@@ -277,7 +277,7 @@ export class Edge {
 
   #onDefect(error: unknown): void {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    this.#parts.log('error', `defect in the main thread, the process ends: ${text}`)
+    this.#parts.log('error', 'defect', `defect in the main thread, the process ends: ${text}`)
     this.#exitSoon()
   }
 
@@ -296,6 +296,7 @@ export class Edge {
     this.#control?.close()
     await Promise.all(this.#services.map((service) => service.close()))
     await this.#pool?.close()
+    await this.#parts.closeLog()
     this.#resolve(code)
   }
 }

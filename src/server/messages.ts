@@ -94,12 +94,15 @@ export interface Done {
 
 export type LogLevel = 'info' | 'warn' | 'error'
 
+/** Writes a line to the process log. `event` is a constant in kebab-case: lines are limited per event and second. */
+export type Log = (level: LogLevel, event: string, message: string) => void
+
 export type FromThread =
   | Done
   /** The thread runs and takes commands. */
   | { readonly kind: 'started' }
   /** A line for the process log, which only the main thread writes. */
-  | { readonly kind: 'log'; readonly level: LogLevel; readonly message: string }
+  | { readonly kind: 'log'; readonly level: LogLevel; readonly event: string; readonly message: string }
   /** Requests of this thread made an endpoint sit out. */
   | { readonly kind: 'ejected'; readonly upstream: string; readonly endpoint: string; readonly forMs: number }
   /** The thread ends itself because of a defect; it is replaced. */

@@ -4,14 +4,14 @@ import type { Exposition } from '../telemetry/metrics/exposition.ts'
 import type { MetricsServer } from '../telemetry/metrics/server.ts'
 import { addressText } from './listener-url.ts'
 import type { MainService } from './main-service.ts'
-import type { LogLevel } from './messages.ts'
+import type { Log } from './messages.ts'
 import type { UpstreamWatch } from './upstream-watch.ts'
 
 export interface MetricsServiceOptions {
   readonly book: MetricBook
   readonly upstreams: UpstreamWatch
   readonly version: string
-  readonly log: (level: LogLevel, message: string) => void
+  readonly log: Log
 }
 
 /** Serves `/metrics` where the configuration says so. The library behind it is only loaded when something does. */
@@ -57,7 +57,8 @@ export class MetricsService implements MainService {
     const before = this.#current
     this.#current = this.#next
     this.#next = null
-    if (this.#current !== null) this.#options.log('info', `metrics at http://${this.#where(this.#current)}/metrics`)
+    if (this.#current !== null)
+      this.#options.log('info', 'metrics-listening', `metrics at http://${this.#where(this.#current)}/metrics`)
     await before?.server.close()
   }
 

@@ -1,5 +1,5 @@
 import { createHeartbeat, Watchdog } from './heartbeat.ts'
-import type { LogLevel } from './messages.ts'
+import type { Log } from './messages.ts'
 import { MAX_DEATHS, RestartPolicy } from './restart-policy.ts'
 import type { Serial } from './serial.ts'
 import type { ThreadPool } from './thread-pool.ts'
@@ -8,7 +8,7 @@ const CHECK_MS = 1_000
 
 export interface SupervisorOptions {
   readonly serial: Serial
-  readonly log: (level: LogLevel, message: string) => void
+  readonly log: Log
   /** Frees what a dead thread held in shared memory: its in-flight requests, its connections. */
   readonly freeShares: (slot: number) => void
   /** Brings the current configuration into a new thread. Returns problems. */
@@ -39,9 +39,17 @@ export class Supervisor {
     this.heartbeat = createHeartbeat(options.threads)
     const events = {
       onSilent: (slot: number, ms: number) =>
-        options.log('warn', `data thread ${slot} has not answered for ${Math.round(ms / 1000)} s: something blocks it`),
+        options.log(
+          'warn',
+          'thread-silent',
+          `data thread ${slot} has not answered for ${Math.round(ms / 1000)} s: something blocks it`,
+        ),
       onLost: (slot: number, ms: number) => {
-        options.log('error', `data thread ${slot} has not answered for ${Math.round(ms / 1000)} s and is replaced`)
+        options.log(
+          'error',
+          'thread-lost',
+          `data thread ${slot} has not answered for ${Math.round(ms / 1000)} s and is replaced`,
+        )
         void this.#pool?.terminate(slot, 'it did not answer')
       },
     }
@@ -67,7 +75,7 @@ export class Supervisor {
   onDeath(slot: number, reason: string): void {
     const { log, freeShares, giveUp } = this.#options
     freeShares(slot)
-    log('error', `data thread ${slot} died: ${reason}`)
+    log('error', 'thread-died', `data thread ${slot} died: ${reason}`)
     if (!this.#replacing) return
     const delayMs = this.#policy.death(slot, performance.now())
     if (delayMs === null) {
@@ -89,7 +97,7 @@ export class Supervisor {
     if (!(await pool.start(slot))) return
     const problems = await this.#options.applyTo(slot)
     if (problems.length === 0) {
-      this.#options.log('info', `data thread ${slot} was replaced`)
+      this.#options.log('info', 'thread-replaced', `data thread ${slot} was replaced`)
     } else {
       await pool.terminate(slot, `it could not take the configuration: ${problems.join('; ')}`)
     }

@@ -2,7 +2,7 @@ import type {
   BoundListener,
   EndpointsChange,
   EndpointTable,
-  LogLevel,
+  Log,
   Preparation,
   ThreadStart,
   ThreadStats,
@@ -11,7 +11,7 @@ import type {
 /** What an engine gets from its thread. */
 export interface EngineHost extends ThreadStart {
   /** Writes a line to the process log, by way of the main thread. */
-  log(level: LogLevel, message: string): void
+  readonly log: Log
   /** Tells of an endpoint that this thread's requests made sit out, for the process log and the metrics. */
   ejected(upstream: string, endpoint: string, forMs: number): void
 }

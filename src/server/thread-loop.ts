@@ -38,7 +38,7 @@ export function runDataThread(createEngine: (host: EngineHost) => ThreadEngine):
 
   engine = createEngine({
     ...start,
-    log: (level, message) => send({ kind: 'log', level, message }),
+    log: (level, event, message) => send({ kind: 'log', level, event, message }),
     ejected: (upstream, endpoint, forMs) => send({ kind: 'ejected', upstream, endpoint, forMs }),
   })
   startBeating(start.heartbeat, start.slot)

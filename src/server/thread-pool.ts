@@ -1,6 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os'
 import { type ResourceLimits, Worker } from 'node:worker_threads'
-import type { Command, Done, FromThread, LogLevel, Notice, ThreadStart } from './messages.ts'
+import type { Command, Done, FromThread, Log, Notice, ThreadStart } from './messages.ts'
 
 const MIB = 1024 * 1024
 
@@ -25,7 +25,7 @@ export interface ThreadPoolOptions {
   readonly workerFile: URL
   readonly workerData: (slot: number) => ThreadStart
   readonly limits: ResourceLimits
-  readonly log: (level: LogLevel, message: string) => void
+  readonly log: Log
   readonly onEjected: (upstream: string, endpoint: string, forMs: number) => void
   /** A thread ended that was not told to. Its commands were answered with a problem before. */
   readonly onDeath: (slot: number, reason: string) => void
@@ -123,7 +123,7 @@ export class ThreadPool {
   #receive(thread: Thread, message: Exclude<FromThread, { kind: 'started' }>): void {
     switch (message.kind) {
       case 'log':
-        this.#options.log(message.level, message.message)
+        this.#options.log(message.level, message.event, message.message)
         break
       case 'ejected':
         this.#options.onEjected(message.upstream, message.endpoint, message.forMs)

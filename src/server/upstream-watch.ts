@@ -1,4 +1,5 @@
-import type { Config, UpstreamConfig } from '../config/root.schema.ts'
+import { upstreamSettings } from '../config/compile-upstream.ts'
+import type { Config } from '../config/root.schema.ts'
 import { writeProxyV1, writeProxyV2 } from '../listener/proxy-protocol/write.ts'
 import { systemLookup } from '../upstream/endpoints/name-watch.ts'
 import { EndpointResolver } from '../upstream/endpoints/resolver.ts'
@@ -8,10 +9,10 @@ import { UpstreamCells } from '../upstream/shared/cells.ts'
 import { sharedNowMs } from '../upstream/shared/clock.ts'
 import { setConcurrency } from '../upstream/shared/concurrency-cells.ts'
 import { type EndpointGauges, readGauges, type UpstreamGauges } from '../upstream/shared/gauges.ts'
-import type { EndpointSettings } from '../upstream/shared/settings.ts'
+import type { UpstreamSettings } from '../upstream/shared/settings.ts'
 import { SlotTable } from '../upstream/shared/slot-table.ts'
 import type { MainService } from './main-service.ts'
-import type { EndpointsChange, EndpointTable, LogLevel } from './messages.ts'
+import type { EndpointsChange, EndpointTable, Log } from './messages.ts'
 import type { SharedMemory } from './shared-memory.ts'
 
 /** How long a start or a reload waits for names to resolve; then it goes on, and the addresses follow when they come. */
@@ -26,7 +27,7 @@ interface Watched {
 
 export interface UpstreamWatchOptions {
   readonly tell: (change: EndpointsChange) => void
-  readonly log: (level: LogLevel, message: string) => void
+  readonly log: Log
 }
 
 /**
@@ -72,6 +73,7 @@ export class UpstreamWatch implements MainService {
     this.#ejections.set(upstream, (this.#ejections.get(upstream) ?? 0) + 1)
     this.#options.log(
       'warn',
+      'endpoint-ejected',
       `upstream ${upstream}: endpoint ${endpoint} is ejected for ${forMs / 1000} s after failures`,
     )
   }
@@ -96,7 +98,7 @@ export class UpstreamWatch implements MainService {
     const ready: Promise<void>[] = []
     for (const [name, upstream] of Object.entries(config.upstreams)) {
       const watched = this.#watched.get(name) ?? this.#add(name, shared.upstreams[name])
-      this.#follow(name, watched, upstream)
+      this.#follow(watched, upstreamSettings(name, upstream))
       ready.push(watched.resolver.ready(FIRST_LOOKUP_MS))
     }
     await Promise.all(ready)
@@ -128,8 +130,8 @@ export class UpstreamWatch implements MainService {
         if (!this.#quiet) this.#options.tell({ upstream: name, endpoints })
       },
       onProblem: (host, error) => {
-        if (error === null) log('info', `upstream ${name}: ${host} resolves again`)
-        else log('warn', `upstream ${name}: ${host}: ${error.message}`)
+        if (error === null) log('info', 'name-resolves', `upstream ${name}: ${host} resolves again`)
+        else log('warn', 'name-failing', `upstream ${name}: ${host}: ${error.message}`)
       },
     })
     const watched: Watched = { buffer, cells, resolver, prober: null }
@@ -137,8 +139,9 @@ export class UpstreamWatch implements MainService {
     return watched
   }
 
-  #follow(name: string, watched: Watched, upstream: UpstreamConfig): void {
+  #follow(watched: Watched, upstream: UpstreamSettings): void {
     const { log } = this.#options
+    const { name } = upstream
     const { cells, resolver } = watched
     setConcurrency(cells, upstream.concurrency)
     const settings = probeSettings(upstream)
@@ -151,14 +154,14 @@ export class UpstreamWatch implements MainService {
         now: sharedNowMs,
         onChange: ({ endpoint, address, isHealthy, problem }) => {
           const who = `upstream ${name}: endpoint ${endpoint}${address === null ? '' : ` (${address})`}`
-          if (isHealthy) log('info', `${who} is healthy`)
-          else log('warn', `${who} is unhealthy: ${problem}`)
+          if (isHealthy) log('info', 'endpoint-healthy', `${who} is healthy`)
+          else log('warn', 'endpoint-unhealthy', `${who} is unhealthy: ${problem}`)
         },
       })
     } else {
       watched.prober.configure(settings)
     }
-    resolver.update(endpointSettings(upstream), upstream.dns.refresh)
+    resolver.update(upstream.endpoints, upstream.dnsRefreshMs)
   }
 
   #drop(name: string, watched: Watched): void {
@@ -198,36 +201,18 @@ export function mergeAddresses(gauges: readonly EndpointGauges[]): EndpointState
   return [...merged.values()]
 }
 
-/** Endpoints as the resolver takes them. */
-export function endpointSettings(upstream: UpstreamConfig): EndpointSettings[] {
-  return upstream.endpoints.map(({ url, weight, zone }) => {
-    const host = url.host.includes(':') ? `[${url.host}]` : url.host
-    return { url: `${url.scheme}://${host}:${url.port}`, weight, zone }
-  })
-}
-
-function probeSettings(upstream: UpstreamConfig): ProbeSettings | null {
-  const check = upstream.healthCheck
-  if (check === null) return null
-  const { path, interval, timeout, healthyAfter, unhealthyAfter } = check
-  const tcp = upstream.endpoints.some(({ url }) => url.scheme === 'tcp')
+function probeSettings({ healthCheck, endpoints, tls, proxyProtocol }: UpstreamSettings): ProbeSettings | null {
+  if (healthCheck === null) return null
+  const isTcp = endpoints.some(({ url }) => url.startsWith('tcp:'))
   return {
-    check: {
-      path: tcp ? null : path,
-      host: null,
-      statuses: null,
-      intervalMs: interval,
-      timeoutMs: timeout,
-      healthyAfter,
-      unhealthyAfter,
-    },
-    tls: upstream.tls,
-    prelude: preludeOf(upstream.proxyProtocol),
+    check: isTcp ? { ...healthCheck, path: null } : healthCheck,
+    tls,
+    prelude: preludeOf(proxyProtocol),
   }
 }
 
 /** A check is the edge's own connection: UNKNOWN in version 1, LOCAL in version 2 (proxy-protocol.txt 2.1, 2.2). */
-function preludeOf(version: UpstreamConfig['proxyProtocol']): Buffer | null {
+function preludeOf(version: UpstreamSettings['proxyProtocol']): Buffer | null {
   if (version === null) return null
   return version === 'v1' ? writeProxyV1(null) : writeProxyV2(null)
 }

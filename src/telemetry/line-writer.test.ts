@@ -166,6 +166,31 @@ test('a reader that stands still gets every line whole when it reads again', asy
   assert.deepEqual(seen, { dropped: 0, problems: [] })
 })
 
+test('a line that was torn when the log was reopened is written whole to the new file', async (t) => {
+  const pipe = createPipe(t)
+  const dir = folder(t)
+  const link = join(dir, 'log')
+  symlinkSync(pipe, link)
+  const idle = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK)
+  const [writer] = createWriter(link, { flushMs: 1 })
+  const lines = Array.from({ length: 100 }, (_, i) => `${i} ${'z'.repeat(2001)}\n`)
+  for (const line of lines) writer.append(line)
+  await until('the pipe to be full', () => writer.waitingBytes < 150_000)
+  unlinkSync(link)
+  symlinkSync(join(dir, 'real'), link)
+  const text = readToEnd(pipe)
+  // The reader needs a process to start, so the new file is in use before; were it not, no line may be lost either.
+  await writer.reopen()
+  await writer.close()
+  closeSync(idle)
+  const before = (await text).split('\n')
+  before.pop()
+  const after = readFileSync(join(dir, 'real'), 'utf8').trimEnd().split('\n')
+  const all = [...before, ...after].map((line) => `${line}\n`)
+  assert.deepEqual(all, lines)
+  assert.ok(after.length > 1)
+})
+
 test('close gives up after its deadline when nobody reads', async (t) => {
   const path = createPipe(t)
   const idle = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)

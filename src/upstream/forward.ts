@@ -140,7 +140,7 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
     if (hooks !== null) for (const policy of hooks) policy.onResponseHeaders?.(exchange, head)
     const { fields } = head
     const bodyless = exchange.request.method === 'HEAD' || status === 204 || status === 304
-    let lines = fields.write(HOP | DROPPED | LENGTH)
+    let lines = `${fields.write(HOP | DROPPED | LENGTH)}X-Request-Id: ${exchange.id}\r\n`
     if (fields.findId(F.date) < 0) lines += dateField()
     if (isEventStream(head)) this.#connection?.allowSilence()
     const length = bodyless ? (status === 204 ? -1 : head.contentLength) : head.bodyLength

@@ -39,6 +39,8 @@ interface Member {
   readonly cells: UpstreamCells
   readonly set: EndpointSet
   readonly gate: ConcurrencyGate | null
+  /** Applied to the gate at the commit: an aborted candidate changes nothing. */
+  readonly queueTimeoutMs: number
   readonly upstream: HttpUpstream
 }
 
@@ -71,6 +73,7 @@ export class UpstreamGroup {
     const next = this.#candidate
     if (next === null) return
     for (const [name, member] of this.#current) if (next.get(name) !== member) member.upstream.close()
+    for (const { gate, queueTimeoutMs } of next.values()) if (gate !== null) gate.queueTimeoutMs = queueTimeoutMs
     this.#current = next
     this.#candidate = null
   }
@@ -110,15 +113,14 @@ export class UpstreamGroup {
       proxyHeader: plan.proxyHeader,
       onRetry,
     })
-    return { key, buffer: plan.cells, cells, set, gate, upstream }
+    const queueTimeoutMs = settings.concurrency?.queueTimeoutMs ?? 0
+    return { key, buffer: plan.cells, cells, set, gate, queueTimeoutMs, upstream }
   }
 
   /** One gate per cells and thread: two would not know of each other's waiters. */
   #gate(plan: UpstreamPlan, cells: UpstreamCells, known: Member | null): ConcurrencyGate | null {
     const { concurrency } = plan.settings
     if (concurrency === null) return known?.gate ?? null
-    const gate = known?.gate ?? new ConcurrencyGate(cells, this.#inputs.thread, concurrency.queueTimeoutMs, sharedNowMs)
-    gate.queueTimeoutMs = concurrency.queueTimeoutMs
-    return gate
+    return known?.gate ?? new ConcurrencyGate(cells, this.#inputs.thread, concurrency.queueTimeoutMs, sharedNowMs)
   }
 }

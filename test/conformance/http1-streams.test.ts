@@ -89,7 +89,7 @@ test('a client that has said all and half-closed still gets its answer', async (
   talk.send(get('/raw/half'))
   talk.socket.end()
   await endpoint.until(({ text }) => text.includes('\r\n\r\n'), 'the request arrives')
-  endpoint.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine')
+  endpoint.send('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nfine')
   await talk.until(whole(1), 'the answer comes')
   await talk.untilEnd('the edge closes after it')
   assert.equal(first(talk)?.body, 'fine')
@@ -101,7 +101,7 @@ test('an answer that comes while the body is still being sent reaches the client
   const talk = await Talk.open(edge.port('public'))
   talk.send(`POST /raw/early HTTP/1.1\r\n${HOST}Content-Length: 100000\r\n\r\nfirst`)
   await endpoint.until(({ text }) => text.endsWith('first'), 'the beginning of the body arrives')
-  endpoint.send('HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno')
+  endpoint.send('HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno')
   await talk.until(whole(1), 'the early answer comes')
   assert.equal(first(talk)?.status, 413)
   assert.equal(first(talk)?.body, 'no')
@@ -141,7 +141,7 @@ test('a 100 of the endpoint lets a waiting client send its body', async () => {
   await talk.until((text) => text.startsWith('HTTP/1.1 100 '), 'the 100 comes')
   talk.send('hello')
   await endpoint.until(({ text }) => text.endsWith('hello'), 'the body arrives')
-  endpoint.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine')
+  endpoint.send('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nfine')
   await talk.until(whole(1), 'the answer comes')
   assert.equal(first(talk)?.status, 200)
   talk.close()
@@ -153,7 +153,7 @@ test('a waiting client whose request is refused by the endpoint gets the refusal
   const talk = await Talk.open(edge.port('public'))
   talk.send(`POST /raw/refused HTTP/1.1\r\n${HOST}Expect: 100-continue\r\nContent-Length: 5\r\n\r\n`)
   await endpoint.until(({ text }) => text.includes('\r\n\r\n'), 'the head arrives')
-  endpoint.send('HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n')
+  endpoint.send('HTTP/1.1 401 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
   await talk.until(whole(1), 'the answer comes')
   assert.equal(first(talk)?.status, 401)
   assert.ok(!talk.text.includes('100 Continue'))
@@ -168,7 +168,7 @@ test('early hints come before the answer is there', async () => {
   await endpoint.until(({ text }) => text.includes('\r\n\r\n'), 'the request arrives')
   endpoint.send('HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n')
   await talk.until((text) => text.startsWith('HTTP/1.1 103 '), 'the hints come')
-  endpoint.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine')
+  endpoint.send('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nfine')
   await talk.until(whole(1), 'the answer comes')
   talk.close()
   endpoint.close()
@@ -201,7 +201,8 @@ test('after a 101 bytes flow both ways, those right behind the heads included', 
 
 test('bytes sent behind an upgrade that was declined are requests like any other', async () => {
   const endpoint = new Endpoint((text, socket) => {
-    if (text.includes('/raw/declined')) send(socket, 'HTTP/1.1 426 No\r\nContent-Length: 0\r\n\r\n')
+    if (text.includes('/raw/declined'))
+      send(socket, 'HTTP/1.1 426 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
   })
   recorder.clear()
   const talk = await Talk.open(edge.port('public'))
@@ -219,7 +220,7 @@ test('each event of a stream arrives before the next one is sent', async () => {
   const talk = await Talk.open(edge.port('public'))
   talk.send(get('/raw/events', 'Accept: text/event-stream\r\n'))
   await endpoint.until(({ text }) => text.includes('\r\n\r\n'), 'the request arrives')
-  endpoint.send('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n')
+  endpoint.send('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n\r\n')
   await talk.until((text) => text.includes('text/event-stream'), 'the head comes before any event')
   for (const event of ['data: one\n\n', 'data: two\n\n', ': ping\n\n']) {
     endpoint.send(event)
@@ -240,7 +241,7 @@ test('each chunk of a request body arrives before the next one is sent', async (
   }
   talk.send('0\r\n\r\n')
   await endpoint.until(({ text }) => text.endsWith('0\r\n\r\n'), 'the end arrives')
-  endpoint.send('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+  endpoint.send('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
   await talk.until(whole(1), 'the answer comes')
   talk.close()
   endpoint.close()
@@ -251,7 +252,7 @@ test('pipelined requests are answered in their order, however late the first is'
   const talk = await Talk.open(edge.port('public'))
   talk.send(get('/raw/late') + get('/quick'))
   await endpoint.until(({ text }) => text.includes('/raw/late'), 'the first request arrives')
-  endpoint.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate')
+  endpoint.send('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nlate')
   await talk.until(whole(2), 'both answers come')
   assert.deepEqual(
     readResponses(talk.text, [], false).map((response) => response.body),
@@ -266,7 +267,7 @@ test('a reset of the client ends what runs for it', async () => {
   const talk = await Talk.open(edge.port('public'))
   talk.send(get('/raw/left'))
   await endpoint.until(({ text }) => text.includes('\r\n\r\n'), 'the request arrives')
-  endpoint.send('HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nbeginning')
+  endpoint.send('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1000000\r\n\r\nbeginning')
   await talk.until((text) => text.endsWith('beginning'), 'the answer begins')
   talk.socket.resetAndDestroy()
   await endpoint.until(({ ended }) => ended, 'the connection to the endpoint ends')
@@ -304,7 +305,7 @@ test('20 MB go through each way unchanged, to a client that reads slowly', async
       uploaded.update(part)
       taken += part.length
       if (taken < size) return
-      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`)
+      socket.write(`HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: ${size}\r\n\r\n`)
       socket.write(body)
     })
   }
@@ -343,7 +344,7 @@ test('trailers of the endpoint reach a client that asked for them', async () => 
   talk.send(get('/raw/trailers', 'Connection: TE\r\nTE: trailers\r\n'))
   await endpoint.until(({ text }) => text.includes('\r\n\r\n'), 'the request arrives')
   endpoint.send(
-    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n4\r\nfine\r\n0\r\nX-Sum: 7\r\n\r\n',
+    'HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n4\r\nfine\r\n0\r\nX-Sum: 7\r\n\r\n',
   )
   await talk.until(whole(1), 'the answer comes')
   assert.deepEqual(first(talk)?.trailers, [{ name: 'X-Sum', value: '7' }])
@@ -367,7 +368,7 @@ function staleEndpoint(): { seen: string[] } {
       text = ''
       requests++
       if (mine === 1 && requests === 2) socket.resetAndDestroy()
-      else send(socket, 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine')
+      else send(socket, `HTTP/1.1 200 OK\r\n${mine === 1 ? '' : 'Connection: close\r\n'}Content-Length: 4\r\n\r\nfine`)
     })
   }
   return { seen }

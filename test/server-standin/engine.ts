@@ -113,8 +113,8 @@ export function createStandInEngine(host: EngineHost): ThreadEngine {
     stats: () => ({ connections: 0, heapBytes: process.memoryUsage().heapUsed }),
     setEndpoints: () => {},
     setTicketKeys: () => {},
-    reopenLogs: () => host.log('info', `slot ${host.slot} reopened its logs`),
-    closeLogs: async () => host.log('info', `slot ${host.slot} closed its logs`),
+    reopenLogs: () => host.log('info', 'reopened', `slot ${host.slot} reopened its logs`),
+    closeLogs: async () => host.log('info', 'closed', `slot ${host.slot} closed its logs`),
   }
 }
 

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { createConnection, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import type { ReasonCode } from '../../base/errors.ts'
@@ -127,6 +126,6 @@ export async function readAll(socket: Socket): Promise<string> {
   socket.on('error', () => {})
   socket.on('end', () => socket.destroy())
   socket.resume()
-  await once(socket, 'close')
+  await new Promise((resolve) => socket.on('close', resolve))
   return Buffer.concat(chunks).toString('latin1')
 }

@@ -9,6 +9,8 @@ export interface TraceSettings {
   readonly serviceName?: string
   /** Longest wait until spans are sent, in ms. Default 1,000. */
   readonly delayMs?: number
+  /** How long one export may take, its repetitions included, in ms. Default 5,000. */
+  readonly exportTimeoutMs?: number
   /** Called when the collector did not take spans. */
   readonly onDropped: (spans: number, error: Error) => void
 }

@@ -27,7 +27,7 @@ import { type Tracing, takeTraceparent } from './tracing.ts'
 /** Spans that wait for the collector, per thread: what comes on top is dropped. */
 const QUEUE_SPANS = 4096
 const BATCH_SPANS = 512
-const EXPORT_TIMEOUT_MS = 10_000
+const EXPORT_TIMEOUT_MS = 5000
 
 /** Ids of the spans of an exchange that is recorded. */
 interface Open {
@@ -54,7 +54,8 @@ export class TraceExporter implements Tracing {
 
   constructor(settings: TraceSettings) {
     this.#ratio = settings.ratio ?? 1
-    const exporter = new OTLPTraceExporter({ url: tracesUrl(settings.otlp), timeoutMillis: EXPORT_TIMEOUT_MS })
+    const exportTimeoutMillis = settings.exportTimeoutMs ?? EXPORT_TIMEOUT_MS
+    const exporter = new OTLPTraceExporter({ url: tracesUrl(settings.otlp), timeoutMillis: exportTimeoutMillis })
     this.#provider = new TracerProvider({
       resource: resourceFromAttributes({ 'service.name': settings.serviceName ?? 'sallyport' }),
       // The decision falls in startSpan, before there is a span.
@@ -66,7 +67,7 @@ export class TraceExporter implements Tracing {
           maxQueueSize: QUEUE_SPANS,
           maxExportBatchSize: BATCH_SPANS,
           scheduledDelayMillis: settings.delayMs ?? 1000,
-          exportTimeoutMillis: EXPORT_TIMEOUT_MS,
+          exportTimeoutMillis,
         }),
       ],
     })

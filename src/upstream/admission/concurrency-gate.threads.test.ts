@@ -33,6 +33,19 @@ test('four threads that hammer a limit of 7 never run more than 7 at once, and a
   assertEmpty(cells)
 })
 
+test('threads that take and leave slots in tight loops never hold more than the limit together', async () => {
+  const { cells, board, words } = setUp(LIMIT, 0)
+  const data = { cells: cells.buffer, board, mode: 'spin', requests: 60_000, parallel: 5 } as const
+  const workers = await startAll([0, 1, 2, 3], data)
+  const exits = workers.map((worker) => once(worker, 'exit'))
+  start(words)
+  await Promise.all(exits)
+  // Without a queue nobody is promised a turn: a thread can use up its rounds while others hold everything.
+  assert.ok(words[BOARD.MOST]! <= LIMIT, `${words[BOARD.MOST]} at once`)
+  assert.ok(words.subarray(BOARD.DONE, BOARD.DONE + 4).some((count) => count > 0))
+  assertEmpty(cells)
+})
+
 test('with a short queue over all threads, some are told that it is full, and the rest run', async () => {
   const { cells, board, words } = setUp(LIMIT, 10)
   const workers = await startAll([0, 1, 2, 3], {

@@ -29,6 +29,7 @@ export class RetryBudget {
 
   /** Counts a request; once, at its first attempt. */
   request(): void {
+    if (this.#share >= 1) return
     this.#advance()
     this.#requests[this.#second % BUCKETS]!++
     this.#requestSum++

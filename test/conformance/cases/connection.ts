@@ -11,7 +11,8 @@ import {
   sequence,
 } from '../harness/request-case.ts'
 
-const evil = get('/{T}-smuggled')
+// No token in it: bodies are measured before tokens are filled in.
+const evil = get('/x-smuggled')
 const UPGRADE =
   'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
 const never = { never: '-smuggled' }
@@ -90,11 +91,7 @@ export const connectionCases: readonly RequestCase[] = [
   sequence(
     'smuggle-chunked-body',
     'RFC 9112 7.1',
-    chunked(
-      `${evil.replaceAll('{T}', 'x').length.toString(16)}\r\n${evil.replaceAll('{T}', 'x')}\r\n0\r\n\r\n`,
-      '',
-      '/{T}-1',
-    ),
+    chunked(`${evil.length.toString(16)}\r\n${evil}\r\n0\r\n\r\n`, '', '/{T}-1'),
     [1, 1],
     never,
   ),

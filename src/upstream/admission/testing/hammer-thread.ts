@@ -5,13 +5,14 @@ import { ConcurrencyGate } from '../concurrency-gate.ts'
 
 /**
  * A real thread for the tests of the concurrency limit. `board` is shared by all: see BOARD for its words.
- * Modes: `hammer` runs `requests` through the gate with `parallel` at a time, `hold` takes what it gets and keeps it.
+ * Modes: `hammer` runs `requests` through the gate with `parallel` at a time; `hold` takes what it gets and keeps it;
+ * `spin` takes and leaves up to `parallel` slots, `requests` times in one breath, so that the threads meet at every instruction.
  */
 export interface HammerData {
   readonly cells: SharedArrayBuffer
   readonly board: SharedArrayBuffer
   readonly thread: number
-  readonly mode: 'hammer' | 'hold'
+  readonly mode: 'hammer' | 'hold' | 'spin'
   readonly requests: number
   readonly parallel: number
 }
@@ -28,6 +29,10 @@ function run({ cells, board, thread, mode, requests, parallel }: HammerData): vo
     for (let i = 0; i < requests && gate.tryEnter(); i++) Atomics.add(words, BOARD.DONE + thread, 1)
     parentPort!.postMessage('held')
     setInterval(() => {}, 1000)
+    return
+  }
+  if (mode === 'spin') {
+    spin(gate, words, thread, requests, parallel)
     return
   }
   let begun = 0
@@ -51,11 +56,7 @@ function run({ cells, board, thread, mode, requests, parallel }: HammerData): vo
     setImmediate(next)
   }
   const admitted = (): void => {
-    const running = Atomics.add(words, BOARD.RUNNING, 1) + 1
-    for (;;) {
-      const most = Atomics.load(words, BOARD.MOST)
-      if (running <= most || Atomics.compareExchange(words, BOARD.MOST, most, running) === most) break
-    }
+    countRunning(words)
     setImmediate(ended)
   }
   const ended = (): void => {
@@ -68,4 +69,29 @@ function run({ cells, board, thread, mode, requests, parallel }: HammerData): vo
   parentPort!.postMessage('ready')
   Atomics.wait(words, BOARD.START, 0)
   for (let i = 0; i < parallel; i++) next()
+}
+
+function spin(gate: ConcurrencyGate, words: Int32Array, thread: number, rounds: number, parallel: number): void {
+  parentPort!.postMessage('ready')
+  Atomics.wait(words, BOARD.START, 0)
+  for (let round = 0; round < rounds; round++) {
+    let held = 0
+    while (held < parallel && gate.tryEnter()) {
+      countRunning(words)
+      held++
+    }
+    Atomics.add(words, BOARD.DONE + thread, held)
+    for (; held > 0; held--) {
+      Atomics.sub(words, BOARD.RUNNING, 1)
+      gate.leave()
+    }
+  }
+}
+
+function countRunning(words: Int32Array): void {
+  const running = Atomics.add(words, BOARD.RUNNING, 1) + 1
+  for (;;) {
+    const most = Atomics.load(words, BOARD.MOST)
+    if (running <= most || Atomics.compareExchange(words, BOARD.MOST, most, running) === most) return
+  }
 }
