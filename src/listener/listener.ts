@@ -194,7 +194,7 @@ export class Listener implements PendingOwner, HandshakeListener {
   #createAcceptor(settings: ListenerSettings, ticketKeys: Buffer): TlsAcceptor | null {
     if (settings.tls === null) return null
     const contexts = createSecureContexts(settings.name, settings.tls, ticketKeys)
-    return new TlsAcceptor(settings.tls, contexts, settings.timeouts.handshakeMs, this)
+    return new TlsAcceptor(settings.tls, contexts, settings.timeouts.handshakeMs, this, this.#share.now ?? Date.now)
   }
 
   #bind(options: Parameters<Server['listen']>[0]): Promise<void> {

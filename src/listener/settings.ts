@@ -33,6 +33,8 @@ export interface ListenerShare {
   readonly connectionCells: Int32Array
   /** 48 random bytes, the same on every thread. Used with TLS only. */
   readonly ticketKeys: Buffer
+  /** Milliseconds since 1970; the system's clock when absent. */
+  readonly now?: () => number
 }
 
 /** Where a listener tells what happens. Called on the path of each connection: do little. */

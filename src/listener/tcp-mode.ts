@@ -61,7 +61,7 @@ export class TcpMode {
   readonly #now: () => number
   readonly #onRecord: (record: TcpRecord) => void
   readonly #tunnels = new Set<TcpTunnel>()
-  #drained: (() => void) | null = null
+  #drained: PromiseWithResolvers<void> | null = null
 
   /** @param now milliseconds since 1970 */
   constructor(settings: TcpSettings, target: TcpTarget, now: () => number, onRecord: (record: TcpRecord) => void) {
@@ -82,7 +82,7 @@ export class TcpMode {
       this.#tunnels.delete(tunnel)
       slot.release()
       this.#onRecord(record)
-      if (this.#tunnels.size === 0) this.#drained?.()
+      if (this.#tunnels.size === 0) this.#drained?.resolve()
     })
     this.#tunnels.add(tunnel)
     tunnel.start(this.#target)
@@ -100,9 +100,8 @@ export class TcpMode {
     const timer = setTimeout(() => {
       for (const tunnel of this.#tunnels) tunnel.abort('draining')
     }, deadlineMs)
-    await new Promise<void>((resolve) => {
-      this.#drained = resolve
-    })
+    this.#drained ??= Promise.withResolvers<void>()
+    await this.#drained.promise
     clearTimeout(timer)
   }
 }

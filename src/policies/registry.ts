@@ -41,7 +41,8 @@ export type PolicyName = (typeof POLICY_ORDER)[number]
  * Throws a RangeError for a name that is not in the registry, so that nothing runs at a place nobody chose.
  */
 export function compileChain(policies: readonly Policy[]): Chain {
-  const sorted = policies.toSorted((a, b) => rankOf(a) - rankOf(b))
+  const ranks = new Map(policies.map((policy) => [policy, rankOf(policy)]))
+  const sorted = policies.toSorted((a, b) => (ranks.get(a) ?? 0) - (ranks.get(b) ?? 0))
   return {
     requestHeaders: orNull(sorted.filter((policy) => policy.onRequestHeaders !== undefined)),
     upstreamRequest: orNull(sorted.filter((policy) => policy.onUpstreamRequest !== undefined)),

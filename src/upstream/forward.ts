@@ -130,9 +130,7 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
     const now = this.#upstream.wheel.now()
     if (status === 502 || status === 503 || status === 504) endpoint.failed()
     else endpoint.succeeded(now - this.#attemptStartedMs)
-    if (mayRetry(this.#upstream.retry, status, exchange.request.method, this.#bodySent, exchange.attempts) && this.#retry(false)) {
-      return
-    }
+    if (status >= 400 && this.#retry(status, endpoint)) return
     this.#responding = true
     exchange.upstreamMs = now - exchange.upstreamStartedMs
     exchange.status = status
@@ -197,7 +195,7 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
         this.#attempt(endpoint, true)
         return
       }
-      if (mayRetry(this.#upstream.retry, failure, method, this.#bodySent, exchange.attempts) && this.#retry(true)) return
+      if (this.#retry(failure, endpoint)) return
     }
     this.#refuse(REASON_OF[failure], '')
   }
@@ -301,12 +299,15 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
     this.onUpstreamFailed('invalid')
   }
 
-  /** Repeats the attempt if the budget allows; the old connection is given up. */
-  #retry(failed: boolean): boolean {
-    const { budget } = this.#upstream
+  /** Repeats the attempt elsewhere if the rules and the budget allow it; an attempt that still runs is given up. */
+  #retry(failure: UpstreamFailure | number, endpoint: Endpoint): boolean {
+    const { retry, budget } = this.#upstream
+    const exchange = this.#exchange
+    // The repeat of a stale connection is not one of the attempts: nobody was asked.
+    const attempts = exchange.attempts - (this.#staleRepeated ? 1 : 0)
+    if (!mayRetry(retry, failure, exchange.request.method, this.#bodySent, attempts)) return false
     if (budget !== null && !budget.tryRetry()) return false
-    const endpoint = this.#endpoint as Endpoint
-    if (!failed) this.#abandon()
+    if (this.#endpoint !== null) this.#abandon()
     this.#upstream.onRetry(this.#upstream.name)
     this.#attempt(endpoint, false)
     return true

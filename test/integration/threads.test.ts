@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync } from 'node:fs'
 import { afterEach, beforeEach, test } from 'node:test'
 import { findEdges } from '../../src/server/control-client.ts'
 import { eventually, fetchText } from '../server-standin/process.ts'
@@ -83,8 +83,9 @@ telemetry: { accessLog: off, metrics: { address: '127.0.0.1:0' } }
   assert.match((await fetchText(metrics)).body, /sallyport_threads 2/)
 })
 
-test('the access log of all threads is whole lines, reopened on SIGUSR1', async () => {
+test('the access log of all threads is whole lines, in a new file after SIGUSR1', async () => {
   const log = `${edges.folder}/access.jsonl`
+  const linesOf = (file: string): string[] => readFileSync(file, 'utf8').trim().split('\n')
   edges.write(`
 listeners: { public: { address: '127.0.0.1:0' } }
 routes: [{ path: '/*', respond: { status: 200, body: hello } }]
@@ -92,11 +93,33 @@ telemetry: { accessLog: { path: access.jsonl } }
 `)
   const edge = await edges.start('--threads', '2')
   await Promise.all(Array.from({ length: 50 }, () => fetchText(edge.url('public'))))
+  await eventually('50 lines', async () => linesOf(log).length === 50 || null)
+  renameSync(log, `${log}.1`)
+  edge.signal('SIGUSR1')
+  await eventually('the new file', async () => existsSync(log) || null)
+  await Promise.all(Array.from({ length: 30 }, () => fetchText(edge.url('public'))))
   edge.signal('SIGTERM')
   assert.equal(await edge.exited, 0)
-  const lines = readFileSync(log, 'utf8').trim().split('\n')
-  assert.equal(lines.length, 50)
+  const lines = [...linesOf(`${log}.1`), ...linesOf(log)]
+  assert.equal(lines.length, 80)
   for (const line of lines) assert.equal(JSON.parse(line).outcome, 'fixed-response')
+})
+
+test('a listener of mode tcp passes bytes to its upstream and logs each connection', async () => {
+  const url = await edges.endpoint((_, response) => response.end('through tcp'))
+  edges.write(`
+listeners: { balancer: { address: '127.0.0.1:0', mode: tcp, upstream: edges } }
+upstreams: { edges: { endpoints: ['${url.replace('http', 'tcp')}'] } }
+telemetry: { accessLog: { path: access.jsonl } }
+`)
+  const edge = await edges.start('--threads', '2')
+  assert.match(edge.url('balancer'), /^tcp:\/\/127\.0\.0\.1:\d+$/)
+  assert.equal((await fetchText(edge.url('balancer').replace('tcp', 'http'))).body, 'through tcp')
+  edge.signal('SIGTERM')
+  assert.equal(await edge.exited, 0)
+  const line = JSON.parse(readFileSync(`${edges.folder}/access.jsonl`, 'utf8'))
+  assert.equal(line.upstream, 'edges')
+  assert.equal(line.outcome, 'ok')
 })
 
 test('one data thread at rest takes less than 165 MB from a checkout', async () => {

@@ -23,6 +23,8 @@ export class OpenListener {
   readonly delivered: Delivered[] = []
   readonly refused: (readonly [ReasonCode, string])[] = []
   readonly failed: (readonly [ReasonCode, string])[] = []
+  /** How far the listener's clock is ahead of the real one. */
+  clockAheadMs = 0
   accepted = 0
   closed = 0
   readonly #waiting: (() => void)[] = []
@@ -40,7 +42,13 @@ export class OpenListener {
       timeouts: { handshakeMs: 5000, headMs: 5000 },
       ...settings,
     }
-    const share = { thread: 0, threads: 1, connectionCells: createCountCells(1), ticketKeys }
+    const share = {
+      thread: 0,
+      threads: 1,
+      connectionCells: createCountCells(1),
+      ticketKeys,
+      now: () => Date.now() + this.clockAheadMs,
+    }
     this.listener = new Listener(
       this.settings,
       share,

@@ -286,6 +286,16 @@ test('a session verified against an old CA is not resumed after the CA was repla
   }
 })
 
+test('a session is not resumed once its client certificate has expired', async (t) => {
+  for (const version of VERSIONS) {
+    const open = await openListener(t, { tls: tlsOf('require') })
+    const own = { cert: partner.certificate, key: partner.key, minVersion: version, maxVersion: version }
+    const session = await firstSession(t, open, own)
+    open.clockAheadMs = 21 * 24 * 3600 * 1000
+    assert.equal(await isServed(open, dial(t, open, { ...own, session })), false, version)
+  }
+})
+
 test('the session of an invalid certificate does not serve its bearer later', async (t) => {
   for (const version of VERSIONS) {
     const open = await openListener(t, { tls: tlsOf('request') })

@@ -26,11 +26,22 @@ export class TlsAcceptor {
   readonly #server: Server
   readonly #mode: 'none' | 'request' | 'require'
   readonly #listener: HandshakeListener
+  readonly #now: () => number
 
-  /** @param handshakeTimeoutMs for the whole handshake, however its bytes trickle in; Infinity for none */
-  constructor(tls: TlsSettings, contexts: SecureContexts, handshakeTimeoutMs: number, listener: HandshakeListener) {
+  /**
+   * @param handshakeTimeoutMs for the whole handshake, however its bytes trickle in; Infinity for none
+   * @param now milliseconds since 1970
+   */
+  constructor(
+    tls: TlsSettings,
+    contexts: SecureContexts,
+    handshakeTimeoutMs: number,
+    listener: HandshakeListener,
+    now: () => number,
+  ) {
     this.#mode = tls.clientCertificate?.mode ?? 'none'
     this.#listener = listener
+    this.#now = now
     const byName = contexts.byName
     const SNICallback = (name: string, done: (error: Error | null, context?: SecureContext) => void): void =>
       done(null, byName?.find(name) ?? undefined)
@@ -77,7 +88,7 @@ export class TlsAcceptor {
     // `authorized` alone is not enough: Node sets it for every resumed TLS 1.3 session, one without a certificate included.
     if (certificate === undefined) return this.#mode === 'request'
     // A resumed session was verified when it was new; the certificate may have expired since.
-    return socket.authorized && Date.parse(certificate.validTo) > Date.now()
+    return socket.authorized && Date.parse(certificate.validTo) > this.#now()
   }
 
   #fail(socket: TLSSocket, reason: ReasonCode): void {

@@ -333,6 +333,7 @@ test('targets in other forms are read (RFC 9112 3.2)', () => {
     ['GET', 'http:/a.test/x', '/http:/a.test/x', '', false, 'path-invalid'],
     ['GET', 'http://a.test#x', '/%23x', '', false, 'path-invalid'],
     ['GET', '\\admin', '/%5Cadmin', '', false, 'path-invalid'],
+    ['GET', 'http://a.test\\admin', '/', '', false, 'path-invalid'],
     ['GET', 'a.test:443', '/a.test:443', '', false, 'path-invalid'],
   ]
   for (const [method, target, path, query, hasQuery, refusal] of cases) {
@@ -343,7 +344,7 @@ test('targets in other forms are read (RFC 9112 3.2)', () => {
       `${method} ${target}`,
     )
   }
-  assert.equal(cases.length, 19, 'target cases')
+  assert.equal(cases.length, 20, 'target cases')
 })
 
 test('a path longer than any before it is read whole', () => {

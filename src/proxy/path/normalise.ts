@@ -126,7 +126,7 @@ function setQuery(exchange: Exchange, target: string, question: number): void {
 
 function readOther(exchange: Exchange, target: string): void {
   const options = exchange.request.method === 'OPTIONS'
-  const { scheme, pathAndQuery } = splitTarget(target)
+  const { scheme, authority, pathAndQuery } = splitTarget(target)
   // RFC 9110 7.1: OPTIONS of an absolute target without a path asks about the server, as `*` does.
   if (options && (target === '*' || (scheme !== null && pathAndQuery === ''))) {
     exchange.path = '*'
@@ -138,6 +138,8 @@ function readOther(exchange: Exchange, target: string): void {
     readOrigin(exchange, `/${pathAndQuery}`)
     exchange.pathRefusal = 'path-invalid'
   }
+  // Browsers' URL rules take a backslash for the slash that ends the authority: they would see another path.
+  if (authority?.includes('\\')) exchange.pathRefusal = 'path-invalid'
 }
 
 /** RFC 3986 5.2.4, with empty segments dropped: endpoints differ on `//`, so none is sent. */

@@ -151,7 +151,7 @@ const ATTACKS = [
     '/admin%253fx',
   ],
   // broken encodings
-  ...['/%61dmin%', '/admin%zz', '/admin/%zz', '/%admin', '/%6/1dmin', '/%%61dmin', '/x/%2/admin'],
+  ...['/%61dmin%', '/admin%zz', '/admin/%zz', '/%xadmin', '/%6/1dmin', '/%%61dmin', '/x/%2/admin'],
   // other forms of the target
   ...[
     'http://a.test/admin',
@@ -174,7 +174,6 @@ test('no spelling of a denied path is forwarded by a route that allows the rest'
       assert.equal(code, null, target)
       const passes = exchange.route?.name === 'all' && exchange.pathRefusal === null
       if (passes) forwarded++
-      if (passes) console.log(target, exchange.path)
       assert.equal(passes && reaches(exchange.path), false, `${target} is forwarded as ${exchange.path}`)
     }
     ran++
