@@ -150,6 +150,7 @@ test('beyond the limit a client gets a 503 that names the code, and the place is
   assert.equal(Number(/Content-Length: (\d+)/.exec(reply)?.[1]), reply.length - reply.indexOf('\r\n\r\n') - 4)
   first.socket.destroy()
   await open.until(() => open.closed === 1)
+  assert.deepEqual([open.accepted, open.closed], [1, 1], 'the refused one is neither opened nor closed')
   open.connect()
   await open.next()
   assert.equal(open.listener.openConnections, 1)

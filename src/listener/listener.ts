@@ -140,7 +140,6 @@ export class Listener implements PendingOwner, HandshakeListener {
 
   #onConnection(raw: Socket): void {
     this.#accepted++
-    this.#events.onAccepted()
     const settings = this.#settings
     const isUnix = 'path' in settings.address
     const address = isUnix ? 'unix' : raw.remoteAddress
@@ -157,6 +156,7 @@ export class Listener implements PendingOwner, HandshakeListener {
       this.#refuse(raw, peerIp)
       return
     }
+    this.#events.onAccepted()
     const peerPort = isUnix ? 0 : (raw.remotePort ?? 0)
     if (senders === null && this.#acceptor === null) {
       const { name, trustedProxies } = settings

@@ -39,11 +39,11 @@ export interface ListenerShare {
 
 /** Where a listener tells what happens. Called on the path of each connection: do little. */
 export interface ListenerEvents {
-  /** A socket was accepted, before any limit. */
+  /** A connection was taken in; exactly one `onClosed` follows. A refused one gets `onRefused` instead. */
   onAccepted(): void
   /** A connection that was taken in has ended. */
   onClosed(): void
-  /** A connection was closed before it was delivered: limits, PROXY protocol, slow senders. */
+  /** A connection was closed before it was delivered, taken in or not: limits, PROXY protocol, slow senders. */
   onRefused(reason: ReasonCode, peerIp: string): void
   /** A TLS handshake failed: `tls-handshake-failed`, `tls-handshake-timeout` or `connections-exceeded`. */
   onHandshakeFailed(reason: ReasonCode, peerIp: string): void

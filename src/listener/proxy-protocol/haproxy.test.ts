@@ -44,6 +44,7 @@ test('the headers that HAProxy sends are read right', needs('haproxy', 'openssl'
       t.after(() => client.destroy())
       client.write('hello')
       await once(client, 'connect')
+      client.on('error', ignore)
       const { info, slot, firstBytes, socket } = await deliveredFrom(open, client)
       assert.deepEqual([info.peerIp, info.peerPort], [localAddress, client.localPort], variant)
       assert.deepEqual([slot.destinationIp, slot.destinationPort], [host, ports[i]], variant)
@@ -82,6 +83,7 @@ test('what HAProxy tells of a TLS client is read right', needs('haproxy', 'opens
   })
   t.after(() => client.destroy())
   await once(client, 'secureConnect')
+  client.on('error', ignore)
   client.write('hello')
   const { info } = await deliveredFrom(open, client)
   const tlvs = new Map(info.proxyTlvs!.map(({ type, value }) => [type, value]))
@@ -149,3 +151,6 @@ async function deliveredFrom(open: OpenListener, client: Socket): Promise<Delive
     delivered.socket.destroy()
   }
 }
+
+/** HAProxy is ended before its clients are. */
+function ignore(): void {}
