@@ -46,7 +46,7 @@ export function upstreamSettings(name: string, config: UpstreamConfig): Upstream
     connectTimeoutMs: timeouts.connect,
     responseTimeoutMs: timeouts.response,
     idleTimeoutMs: timeouts.idle,
-    tls: tls === null ? null : { ca: tls.ca, serverName: tls.serverName, certificate: tls.certificate, key: tls.key },
+    tls,
     proxyProtocol: config.proxyProtocol,
   }
 }

@@ -38,6 +38,9 @@ export function readFrom(socket: Socket, reader: ByteReader): Socket {
   if (socket instanceof TLSSocket || !plain._handle || socket.readableLength > 0 || socket.readableFlowing) {
     listen(socket, reader)
     socket.on('data', onData)
+    // What happened while nobody listened is told now.
+    if (socket.destroyed) process.nextTick(() => reader.onClose(null))
+    else if (socket.readableEnded) process.nextTick(() => reader.onEnd())
     return socket
   }
   const taken = new Socket({

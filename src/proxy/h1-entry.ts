@@ -17,6 +17,7 @@ export interface ConnectionPlace {
 export class H1Entry implements RequestHandler {
   readonly #handler: Handler
   readonly #wheel: TimerWheel
+  readonly #open = new Set<ServerConnection>()
 
   constructor(handler: Handler, wheel: TimerWheel) {
     this.#handler = handler
@@ -33,9 +34,15 @@ export class H1Entry implements RequestHandler {
   ): void {
     const connection = new ServerConnection(socket, settings, this, this.#wheel, info)
     connection.entry = place
+    this.#open.add(connection)
     place.owner = connection
     place.markIdle()
     if (firstBytes !== null) connection.onBytes(firstBytes, 0, firstBytes.length)
+  }
+
+  /** Breaks off every connection of this thread; what runs on one ends with this code, and so has its log line. */
+  abortAll(code: ReasonCode): void {
+    for (const connection of this.#open) connection.cut(code)
   }
 
   onRequest(connection: ServerConnection): void {
@@ -53,6 +60,7 @@ export class H1Entry implements RequestHandler {
   }
 
   onClosed(connection: ServerConnection): void {
+    this.#open.delete(connection)
     ;(connection.entry as ConnectionPlace | null)?.release()
   }
 }

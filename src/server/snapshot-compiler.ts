@@ -3,6 +3,7 @@ import { compileSnapshot } from '../config/compile.ts'
 import { endpointSetSettings, hashBy, proxyHeader, upstreamSettings } from '../config/compile-upstream.ts'
 import type { Config } from '../config/root.schema.ts'
 import type { Snapshot } from '../core/snapshot.ts'
+import type { AttemptListener } from '../upstream/http-upstream.ts'
 import { UpstreamGroup, type UpstreamPlan } from '../upstream/upstream-group.ts'
 import type { EndpointsChange, EndpointTable } from './messages.ts'
 import type { SharedMemory } from './shared-memory.ts'
@@ -21,7 +22,7 @@ export class SnapshotCompiler {
   /** The thread's upstreams. */
   readonly upstreams: UpstreamGroup
 
-  constructor(host: EngineHost, wheel: TimerWheel) {
+  constructor(host: EngineHost, wheel: TimerWheel, onAttempt: AttemptListener) {
     this.upstreams = new UpstreamGroup({
       thread: host.slot,
       threads: host.threads,
@@ -30,6 +31,7 @@ export class SnapshotCompiler {
       onEjected: (upstream, endpoint, forMs) => host.ejected(upstream, endpoint.label, forMs),
       // Retries are counted with the exchange they belong to, from its attempts.
       onRetry: () => {},
+      onAttempt,
     })
   }
 

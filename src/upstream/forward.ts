@@ -28,6 +28,8 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
   #endpoint: Endpoint | null = null
   #connection: UpstreamConnection | null = null
   #attemptStartedMs = 0
+  /** What the endpoint of this attempt answered with; 0 when it did not. */
+  #attemptStatus = 0
   /** Request body bytes were written: it cannot be repeated. */
   #bodySent = false
   #bodyDone = false
@@ -86,6 +88,7 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
     exchange.endpoint = endpoint.label
     this.#endpoint = endpoint
     this.#attemptStartedMs = upstream.wheel.now()
+    this.#attemptStatus = 0
     endpoint.started()
     const hooks = exchange.route?.chain.upstreamRequest ?? null
     if (hooks !== null) {
@@ -128,6 +131,7 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
     }
     const endpoint = this.#endpoint as Endpoint
     const now = this.#upstream.wheel.now()
+    this.#attemptStatus = status
     if (status === 502 || status === 503 || status === 504) endpoint.failed()
     else endpoint.succeeded(now - this.#attemptStartedMs)
     if (status >= 400 && this.#retry(status, endpoint)) return
@@ -255,7 +259,8 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
       this.#ticket = null
     }
     this.#abandon()
-    this.#end(this.#tunnel ? 'ok' : code)
+    // A tunnel that its client leaves has ended as tunnels do.
+    this.#end(this.#tunnel && code === 'client-gone' ? 'ok' : code)
   }
 
   // --- steps
@@ -276,6 +281,7 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
     this.#tunnel = true
     this.#responding = true
     exchange.status = 101
+    this.#attemptStatus = 101
     exchange.upstreamMs = this.#upstream.wheel.now() - exchange.upstreamStartedMs
     ;(this.#endpoint as Endpoint).succeeded(this.#upstream.wheel.now() - this.#attemptStartedMs)
     this.#connection?.startTunnel()
@@ -321,7 +327,11 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
   }
 
   #leaveEndpoint(): void {
-    this.#endpoint?.finished()
+    const endpoint = this.#endpoint
+    if (endpoint !== null) {
+      endpoint.finished()
+      this.#upstream.onAttempt(this.#upstream.name, endpoint, this.#attemptStatus)
+    }
     this.#endpoint = null
     this.#connection = null
   }

@@ -26,7 +26,11 @@ export interface UpstreamInputs {
   readonly proxyHeader: ((exchange: Exchange) => Buffer) | null
   /** Told of each repeated attempt. */
   readonly onRetry: (upstream: string) => void
+  readonly onAttempt: AttemptListener
 }
+
+/** Told of each attempt that is over, once: `status` is what the endpoint answered with, 0 when it did not. */
+export type AttemptListener = (upstream: string, endpoint: Endpoint, status: number) => void
 
 /** Endpoints that are asked over HTTP/1.1: one object per thread and name, new settings make a new one over the same set. */
 export class HttpUpstream implements Upstream {
@@ -39,6 +43,7 @@ export class HttpUpstream implements Upstream {
   readonly wheel: TimerWheel
   readonly proxyHeader: ((exchange: Exchange) => Buffer) | null
   readonly onRetry: (upstream: string) => void
+  readonly onAttempt: AttemptListener
   readonly #timeouts: UpstreamTimeouts
   readonly #settings: UpstreamSettings
   readonly #context: SecureContext | null
@@ -54,6 +59,7 @@ export class HttpUpstream implements Upstream {
     this.wheel = inputs.wheel
     this.proxyHeader = inputs.proxyHeader
     this.onRetry = inputs.onRetry
+    this.onAttempt = inputs.onAttempt
     this.retry = settings.retry === null ? null : { attempts: settings.retry.attempts, on: new Set(settings.retry.on) }
     this.budget =
       settings.retry === null
@@ -66,7 +72,7 @@ export class HttpUpstream implements Upstream {
     }
     this.#context = settings.endpoints.some((endpoint) => endpoint.url.startsWith('https:'))
       ? createSecureContext({
-          minVersion: 'TLSv1.2',
+          minVersion: settings.tls?.minVersion ?? 'TLSv1.2',
           ...(settings.tls?.ca ? { ca: settings.tls.ca } : {}),
           ...(settings.tls?.certificate ? { cert: settings.tls.certificate } : {}),
           ...(settings.tls?.key ? { key: settings.tls.key } : {}),

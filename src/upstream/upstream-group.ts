@@ -6,7 +6,7 @@ import type { Endpoint } from './endpoints/endpoint.ts'
 import { EndpointSet, type EndpointSetSettings } from './endpoints/endpoint-set.ts'
 import type { EndpointSpec } from './endpoints/endpoint-spec.ts'
 import type { HashBy } from './hash-key.ts'
-import { HttpUpstream } from './http-upstream.ts'
+import { type AttemptListener, HttpUpstream } from './http-upstream.ts'
 import { UpstreamCells } from './shared/cells.ts'
 import { sharedNowMs } from './shared/clock.ts'
 import type { UpstreamSettings } from './shared/settings.ts'
@@ -27,6 +27,7 @@ export interface UpstreamGroupInputs {
   readonly random: () => number
   readonly onEjected: (upstream: string, endpoint: Endpoint, forMs: number) => void
   readonly onRetry: (upstream: string) => void
+  readonly onAttempt: AttemptListener
 }
 
 /** Retries per second of the whole process that no budget forbids. */
@@ -93,7 +94,7 @@ export class UpstreamGroup {
   }
 
   #make(plan: UpstreamPlan, key: string, known: Member | null): Member {
-    const { thread, threads, wheel, random, onEjected, onRetry } = this.#inputs
+    const { thread, threads, wheel, random, onEjected, onRetry, onAttempt } = this.#inputs
     const { settings } = plan
     const cells = known?.cells ?? new UpstreamCells(plan.cells)
     // A set of its own: the one in force must not change before the commit.
@@ -112,6 +113,7 @@ export class UpstreamGroup {
       retryFloor: RETRY_FLOOR / threads,
       proxyHeader: plan.proxyHeader,
       onRetry,
+      onAttempt,
     })
     const queueTimeoutMs = settings.concurrency?.queueTimeoutMs ?? 0
     return { key, buffer: plan.cells, cells, set, gate, queueTimeoutMs, upstream }

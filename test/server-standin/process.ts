@@ -13,8 +13,13 @@ export class EdgeProcess {
   err = ''
   #wake: () => void = () => {}
 
-  constructor(args: readonly string[], options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {}) {
-    this.child = spawn(process.execPath, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
+  /** @param command what runs instead of this Node, such as `bin/sallyport` */
+  constructor(
+    args: readonly string[],
+    options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
+    command: string = process.execPath,
+  ) {
+    this.child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
     this.pid = this.child.pid ?? 0
     this.exited = once(this.child, 'close').then(([code, signal]) => {
       this.#wake()

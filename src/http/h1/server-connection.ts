@@ -178,6 +178,15 @@ export class ServerConnection extends Timed implements ByteReader, ClientStream 
     if (this.#state !== CLOSED) this.socket.destroy()
   }
 
+  /** Breaks the connection off, whatever is under way: an exchange that runs ends with this code. */
+  cut(code: ReasonCode): void {
+    if (this.#state === CLOSED) return
+    const sink = this.#sink
+    this.#sink = null
+    sink?.onGone(code)
+    this.socket.resetAndDestroy()
+  }
+
   /** Closes the connection, unless something is under way. */
   closeIdle(): void {
     if (this.#state === HEAD && this.#pending === null) this.#finish()

@@ -37,8 +37,9 @@ export class TestCa {
    * Signs a new certificate.
    * @param subject openssl's form, `/CN=partner-1/O=Partner`
    * @param altNames `DNS:a.test,URI:spiffe://a`; '' for none
+   * @param days it is valid for; negative: it has expired
    */
-  issue(subject: string, altNames: string): CertificatePair {
+  issue(subject: string, altNames: string, days = 20): CertificatePair {
     this.#openssl(
       'req',
       '-new',
@@ -68,7 +69,7 @@ export class TestCa {
       '-set_serial',
       String(++this.#serial),
       '-days',
-      '20',
+      String(days),
       '-extfile',
       'ext',
       '-out',

@@ -13,6 +13,8 @@ export interface TlsSettings {
   /** At least one; the first is used when no name fits. */
   readonly certificates: readonly CertificatePair[]
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** OpenSSL cipher list in order of preference; null or absent: a modern one. */
+  readonly ciphers?: string | null
   /**
    * Null: none is asked for. `require`: no connection without a valid one. `request`: a client may have none, but an invalid
    * one ends the connection.
@@ -95,7 +97,7 @@ function contextOptions(
     key: pair.key,
     ca: tls.clientCertificate?.ca,
     minVersion: tls.minVersion,
-    ciphers: CIPHERS,
+    ciphers: tls.ciphers ?? CIPHERS,
     ecdhCurve: HAS_MLKEM ? GROUPS : GROUPS.slice(GROUPS.indexOf(':') + 1),
     honorCipherOrder: true,
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,

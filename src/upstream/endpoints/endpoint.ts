@@ -26,6 +26,8 @@ export class Endpoint {
   zone: string | null
   /** The transport's own state in this thread, such as its idle connections. */
   transport: unknown = null
+  /** Its number in the metrics, of whoever counts attempts; -2 until it was looked up. */
+  metric = -2
 
   // --- the balancers' own
   /** Round-robin: how far this endpoint is behind its share, in weights; kept here while the list changes. */

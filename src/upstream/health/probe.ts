@@ -83,6 +83,7 @@ function secure(socket: Socket, endpoint: EndpointSpec, tls: UpstreamTlsSettings
     socket,
     host: serverName,
     servername: isIP(serverName) === 0 ? serverName : '',
+    minVersion: tls?.minVersion ?? 'TLSv1.2',
     ...(tls === null || tls.ca === null ? null : { ca: tls.ca }),
     ...(tls === null || tls.certificate === null || tls.key === null ? null : { cert: tls.certificate, key: tls.key }),
   })

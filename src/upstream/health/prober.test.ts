@@ -132,7 +132,7 @@ test('TLS is verified as for traffic: authority, name and our own certificate', 
     (_request, response) => response.end(),
   )
   const spec = { ...(await listen(t, server)), secure: true }
-  const good = { ca: ca.certificate, serverName: 'orders.internal', ...client }
+  const good = { ca: ca.certificate, serverName: 'orders.internal', minVersion: 'TLSv1.2' as const, ...client }
   const cases: [string, UpstreamTlsSettings | null, RegExp | null][] = [
     ['all right', good, null],
     ['another authority', { ...good, ca: strangers.certificate }, /certificate|issuer|self-signed/],

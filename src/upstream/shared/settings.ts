@@ -92,6 +92,7 @@ export interface UpstreamTlsSettings {
   readonly serverName: string | null
   readonly certificate: string | null
   readonly key: string | null
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
 }
 
 /** The shortest time between two look-ups of one name. */
