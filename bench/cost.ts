@@ -16,13 +16,14 @@ import { findEdges } from '../src/server/control-client.ts'
 import { type LoadResult, loadPlain, loadTls } from './lib/load.ts'
 import { Program } from './lib/processes.ts'
 import { circumstances, median, table, writePart } from './lib/report.ts'
-import { prepare, type Subject, sallyport } from './lib/subjects.ts'
+import { allSubjects, prepare, type Subject, sallyport } from './lib/subjects.ts'
 
 const { values: options } = parseArgs({
   options: {
     modes: { type: 'string', default: 'plain,tls,many' },
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '4' },
+    'warm-up': { type: 'string', default: '3' },
     subjects: { type: 'string', default: '' },
     threads: { type: 'string' },
     json: { type: 'string' },
@@ -31,9 +32,9 @@ const { values: options } = parseArgs({
 })
 const rounds = Number(options.rounds)
 const seconds = Number(options.seconds)
-const PATH = '/api/orders/42?expand=items&page=2'
 /** Until the just-in-time compiler has settled and connections stand. */
-const WARM_UP_SECONDS = 3
+const warmUp = Number(options['warm-up'])
+const PATH = '/api/orders/42?expand=items&page=2'
 
 const CONNECTIONS: Readonly<Record<string, number>> = { plain: 32, tls: 32, many: 1000 }
 
@@ -54,11 +55,11 @@ interface Row {
 
 if (cpus().length < 2) throw new Error('one processor for the proxy and one for the rest are needed')
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-bench-'))
-const { backend, subjects } = prepare(folder)
+const bench = await prepare(folder)
 const wanted = options.subjects === '' ? [] : options.subjects.split(',')
-const server = new Program(backend.command, '1')
+const server = new Program(bench.backend.command, '1')
 try {
-  await server.listening(backend.port)
+  await server.listening(bench.backend.port)
   if (options.threads === undefined) await compareProxies()
   else await compareThreads(Number(options.threads))
 } finally {
@@ -67,7 +68,7 @@ try {
 }
 
 async function compareProxies(): Promise<void> {
-  const chosen = subjects.filter(({ name }) => wanted.length === 0 || wanted.includes(name))
+  const chosen = (await allSubjects(bench)).filter(({ name }) => wanted.length === 0 || wanted.includes(name))
   const rows: Row[] = []
   for (const mode of options.modes.split(',')) {
     const group = chosen.map(({ name }) => ({ mode, name, samples: [] as Sample[] }))
@@ -90,7 +91,7 @@ async function measure(subject: Subject, mode: string, proxyCpus: string, loadCp
     const url = tls ? `https://127.0.0.1:${subject.tlsPort}${PATH}` : `http://127.0.0.1:${subject.port}${PATH}`
     const load = (time: number): Promise<LoadResult> =>
       (tls ? loadTls : loadPlain)({ url, connections: CONNECTIONS[mode] ?? 32, seconds: time, cpus: loadCpus })
-    await load(WARM_UP_SECONDS)
+    await load(warmUp)
     const before = program.cpuUs()
     const running = load(seconds)
     const spread = subject.config === null ? [] : await spreadOf(subject.config)
@@ -155,13 +156,9 @@ function costTable(rows: readonly Row[]): string {
 
 /** Both on the same two processors, which the load shares: only CPU time is compared. */
 async function compareThreads(threads: number): Promise<void> {
-  const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')]
-  const modes = ['plain', 'many']
-  const rows = modes.flatMap((mode) =>
-    [1, threads].map((count) => {
-      const subject = sallyport(folder, count, key, certificate)
-      return { mode, name: String(count), samples: [] as Sample[], subject }
-    }),
+  const edges = [await sallyport(bench, 1), await sallyport(bench, threads)]
+  const rows = ['plain', 'many'].flatMap((mode) =>
+    edges.map((subject, i) => ({ mode, name: String(i === 0 ? 1 : threads), samples: [] as Sample[], subject })),
   )
   for (let round = 0; round < rounds; round++) {
     for (const row of rows) row.samples.push(await measure(row.subject, row.mode, '0,1', '0,1'))

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
 /** Clock ticks per second of /proc/PID/stat: 100 on every Linux that Debian ships. */
@@ -67,6 +67,22 @@ export class Program {
       // The group is gone already.
     }
   }
+}
+
+/** Ports on 127.0.0.1 that nobody listened on just now. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  const ports: number[] = []
+  for (const server of servers) {
+    if (!server.listening) await once(server, 'listening')
+    const address = server.address()
+    if (address !== null && typeof address !== 'string') ports.push(address.port)
+  }
+  for (const server of servers) {
+    server.close()
+    await once(server, 'close')
+  }
+  return ports
 }
 
 function accepts(port: number): Promise<boolean> {

@@ -1,9 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-
-/** Ports of one bench run; away from what else may listen on a developer's machine. */
-const BACKEND_PORT = 19400
+import { freePorts } from './processes.ts'
 
 /** A proxy to measure. */
 export interface Subject {
@@ -21,8 +19,16 @@ export interface Backend {
   readonly port: number
 }
 
-/** Makes a certificate for localhost and writes all configurations into `folder`. */
-export function prepare(folder: string): { backend: Backend; subjects: Subject[] } {
+/** All that a bench needs to know of its folder. */
+export interface Bench {
+  readonly folder: string
+  readonly key: string
+  readonly certificate: string
+  readonly backend: Backend
+}
+
+/** Makes a certificate for localhost, starts nothing yet. */
+export async function prepare(folder: string): Promise<Bench> {
   const file = (name: string, text: string): string => {
     writeFileSync(join(folder, name), text)
     return join(folder, name)
@@ -32,23 +38,41 @@ export function prepare(folder: string): { backend: Backend; subjects: Subject[]
   const names = ['-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
   const out = ['-days', '2', '-keyout', key, '-out', certificate]
   execFileSync('openssl', ['req', '-x509', ...what, ...names, ...out], { stdio: 'ignore' })
-  const both = file('both.pem', readFileSync(key, 'utf8') + readFileSync(certificate, 'utf8'))
-  const backend = file('backend.conf', backendConfig(folder))
-  const nginx = file('nginx.conf', nginxConfig(folder, key, certificate))
-  const haproxy = file('haproxy.cfg', haproxyConfig(both))
-  return {
-    backend: { command: ['nginx', '-c', backend], port: BACKEND_PORT },
-    subjects: [
-      { name: 'nginx', command: ['nginx', '-c', nginx], port: 18401, tlsPort: 18411, config: null },
-      { name: 'HAProxy', command: ['haproxy', '-db', '-f', haproxy], port: 18402, tlsPort: 18412, config: null },
-      sallyport(folder, 1, key, certificate),
-    ],
+  const [port = 0] = await freePorts(1)
+  const backend = file('backend.conf', backendConfig(folder, port))
+  return { folder, key, certificate, backend: { command: ['nginx', '-c', backend], port } }
+}
+
+/** nginx, HAProxy and the edge with one data thread, each with its configuration written into the folder. */
+export async function allSubjects(bench: Bench): Promise<Subject[]> {
+  const { folder, key, certificate } = bench
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(folder, name), text)
+    return join(folder, name)
   }
+  const [a = 0, b = 0, c = 0, d = 0] = await freePorts(4)
+  const nginxPorts = { port: a, tlsPort: b }
+  const haproxyPorts = { port: c, tlsPort: d }
+  const both = file('both.pem', readFileSync(key, 'utf8') + readFileSync(certificate, 'utf8'))
+  const nginx = file('nginx.conf', nginxConfig(bench, nginxPorts))
+  const haproxy = file('haproxy.cfg', haproxyConfig(bench, haproxyPorts, both))
+  return [
+    { name: 'nginx', command: ['nginx', '-c', nginx], ...nginxPorts, config: null },
+    { name: 'HAProxy', command: ['haproxy', '-db', '-f', haproxy], ...haproxyPorts, config: null },
+    await sallyport(bench, 1),
+  ]
+}
+
+interface Ports {
+  readonly port: number
+  readonly tlsPort: number
 }
 
 /** The edge from this checkout, with so many data threads. */
-export function sallyport(folder: string, threads: number, key: string, certificate: string): Subject {
-  const ports = { port: 18403 + threads * 10, tlsPort: 18404 + threads * 10 }
+export async function sallyport(bench: Bench, threads: number): Promise<Subject> {
+  const { folder, key, certificate, backend } = bench
+  const [port = 0, tlsPort = 0] = await freePorts(2)
+  const ports = { port, tlsPort }
   const config = join(folder, `sallyport-${threads}.yaml`)
   writeFileSync(
     config,
@@ -58,7 +82,7 @@ export function sallyport(folder: string, threads: number, key: string, certific
     address: 127.0.0.1:${ports.tlsPort}
     tls: { certificates: [{ certificate: ${certificate}, key: ${key} }] }
 upstreams:
-  backend: { endpoints: ['http://127.0.0.1:${BACKEND_PORT}'] }
+  backend: { endpoints: ['http://127.0.0.1:${backend.port}'] }
 routes: [{ path: /*, upstream: backend }]
 telemetry: { accessLog: { path: ${join(folder, `sallyport-${threads}.jsonl`)} } }
 threads: ${threads}
@@ -69,21 +93,21 @@ threads: ${threads}
 }
 
 /** 200 bytes of JSON, as cheap as an endpoint can be. */
-function backendConfig(folder: string): string {
+function backendConfig(folder: string, port: number): string {
   const json = JSON.stringify({ ok: true, name: 'backend', items: [1, 2, 3, 4, 5], pad: 'x'.repeat(139) })
   return `daemon off; worker_processes 1; pid ${folder}/backend.pid; error_log ${folder}/backend-error.log crit;
 events { worker_connections 8192; }
 http {
   access_log off; keepalive_requests 1000000000; keepalive_timeout 3600s;
   server {
-    listen 127.0.0.1:${BACKEND_PORT} backlog=4096;
+    listen 127.0.0.1:${port} backlog=4096;
     location / { default_type application/json; return 200 '${json}'; }
   }
 }
 `
 }
 
-function nginxConfig(folder: string, key: string, certificate: string): string {
+function nginxConfig({ folder, key, certificate, backend }: Bench, ports: Ports): string {
   return `daemon off; worker_processes 1; pid ${folder}/nginx.pid; error_log ${folder}/nginx-error.log crit;
 events { worker_connections 8192; }
 http {
@@ -92,10 +116,10 @@ http {
     '"host":"$host","path":"$uri","query":"$args","status":$status,"upstream":"$upstream_addr","durationMs":$request_time,'
     '"upstreamMs":"$upstream_response_time","bytesIn":$request_length,"bytesOut":$bytes_sent,"protocol":"$server_protocol"}';
   access_log ${folder}/nginx.jsonl line buffer=64k flush=1s;
-  upstream backend { server 127.0.0.1:${BACKEND_PORT}; keepalive 512; keepalive_requests 1000000000; }
+  upstream backend { server 127.0.0.1:${backend.port}; keepalive 512; keepalive_requests 1000000000; }
   server {
-    listen 127.0.0.1:18401 backlog=4096;
-    listen 127.0.0.1:18411 ssl backlog=4096;
+    listen 127.0.0.1:${ports.port} backlog=4096;
+    listen 127.0.0.1:${ports.tlsPort} ssl backlog=4096;
     ssl_certificate ${certificate}; ssl_certificate_key ${key}; ssl_session_tickets on;
     location / {
       proxy_pass http://backend; proxy_http_version 1.1;
@@ -108,7 +132,7 @@ http {
 `
 }
 
-function haproxyConfig(both: string): string {
+function haproxyConfig({ backend }: Bench, ports: Ports, both: string): string {
   return `global
   nbthread 1
   maxconn 8000
@@ -121,13 +145,13 @@ defaults
   option http-keep-alive
   http-reuse always
 frontend edge
-  bind 127.0.0.1:18402 backlog 4096
-  bind 127.0.0.1:18412 ssl crt ${both} alpn http/1.1 backlog 4096
+  bind 127.0.0.1:${ports.port} backlog 4096
+  bind 127.0.0.1:${ports.tlsPort} ssl crt ${both} alpn http/1.1 backlog 4096
   option forwardfor
   http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
   default_backend backend
 backend backend
-  server one 127.0.0.1:${BACKEND_PORT} pool-max-conn 1024
+  server one 127.0.0.1:${backend.port} pool-max-conn 1024
 `
 }

@@ -8,11 +8,12 @@ export const reloadCommand: Command = {
   async run(args, terminal) {
     const { values } = parseArgs({ args, options: CONFIG_OPTION })
     const { requestReload } = await import('../server/control-client.ts')
-    const { ok, lines } = await requestReload(values.config)
+    const { ok, lines, badConfig } = await requestReload(values.config)
     for (const line of lines) {
       if (ok) terminal.out(`${line}\n`)
       else terminal.err(`${line}\n`)
     }
-    return ok ? 0 : 2
+    if (badConfig) return 2
+    return ok ? 0 : 1
   },
 }

@@ -70,11 +70,12 @@ export function proxyHeader(version: 'v1' | 'v2' | null): ((exchange: Exchange) 
   const write = version === 'v1' ? writeProxyV1 : writeProxyV2
   return (exchange) => {
     const { client, connection } = exchange
+    const { destination, peerIp, peerPort } = connection
     return write({
       sourceIp: client,
-      sourcePort: client === connection.peerIp ? connection.peerPort : 0,
-      destinationIp: client.includes(':') ? '::' : '0.0.0.0',
-      destinationPort: 0,
+      sourcePort: client === peerIp ? peerPort : 0,
+      destinationIp: destination?.ip ?? 'unknown',
+      destinationPort: destination?.port ?? 0,
     })
   }
 }

@@ -1,3 +1,4 @@
+import { createSecureContext } from 'node:tls'
 import { problemAt } from '../schema/problems.ts'
 import type { Address } from '../schema/units.ts'
 import type { Path } from '../schema/walk.ts'
@@ -57,6 +58,9 @@ function checkListener(draft: Draft, name: string, findings: Findings): void {
     else if (upstream?.endpoints.some((endpoint) => endpoint.url.scheme !== 'tcp')) {
       problems.push(problemAt(at('upstream'), 'its endpoints are not all tcp://|mode tcp needs tcp:// endpoints'))
     }
+  }
+  if (listener.tls !== null && listener.tls.ciphers !== null && !isCipherList(listener.tls.ciphers)) {
+    problems.push(problemAt(at('tls', 'ciphers'), 'has no cipher that OpenSSL knows|separate names with :'))
   }
   if (listener.http2)
     warnings.push(problemAt(at('http2'), 'HTTP/2 is not offered by this version|clients are served with HTTP/1.1'))
@@ -131,6 +135,15 @@ function checkUse(draft: Draft, { warnings }: Findings): void {
   const http = [...draft.listeners].find(([, listener]) => listener.mode === 'http')
   if (http !== undefined && draft.routes.length === 0) {
     warnings.push(problemAt(['listeners', http[0]], 'there are no routes|every request gets 404', 'key'))
+  }
+}
+
+function isCipherList(ciphers: string): boolean {
+  try {
+    createSecureContext({ ciphers })
+    return true
+  } catch {
+    return false
   }
 }
 

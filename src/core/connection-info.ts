@@ -1,4 +1,4 @@
-import type { CidrSet } from '../base/cidr.ts'
+import { type CidrSet, unmapIp } from '../base/cidr.ts'
 
 /** What TLS established on a client's connection. */
 export interface TlsInfo {
@@ -31,6 +31,19 @@ export interface ProxyTlv {
   readonly value: Buffer
 }
 
+/** Where a client connected to. */
+export interface Destination {
+  /** IPv4 dotted or IPv6 compressed, mapped IPv6 as IPv4; `unix` for a unix socket. */
+  readonly ip: string
+  readonly port: number
+}
+
+/** The edge's end of a connection: a socket, asked when somebody wants to know. */
+export interface LocalEnd {
+  readonly localAddress?: string | undefined
+  readonly localPort?: number | undefined
+}
+
 /** What is known of one accepted connection before any byte of HTTP: constant for its life. */
 export class ConnectionInfo {
   /** The listener's name in the configuration. */
@@ -45,6 +58,9 @@ export class ConnectionInfo {
   readonly trustedProxies: CidrSet | null
   /** True when the peer itself is one of `trustedProxies`; computed once. */
   readonly peerTrusted: boolean
+  /** The socket that answers `destination`, set by whom the connection was delivered to; null on a unix socket and after a PROXY header. */
+  localEnd: LocalEnd | null = null
+  #destination: Destination | null
   /** Of proxy/identity: the fields that tell who called, made for the authority asked for last. */
   forwardedAuthority: string | null = null
   forwardedFields = ''
@@ -57,6 +73,7 @@ export class ConnectionInfo {
     tls: TlsInfo | null,
     proxyTlvs: readonly ProxyTlv[] | null,
     trustedProxies: CidrSet | null,
+    destination: Destination | null = null,
   ) {
     this.listener = listener
     this.peerIp = peerIp
@@ -66,5 +83,20 @@ export class ConnectionInfo {
     this.proxyTlvs = proxyTlvs
     this.trustedProxies = trustedProxies
     this.peerTrusted = trustedProxies?.contains(peerIp) ?? false
+    this.#destination = destination
+  }
+
+  /** Where the client connected to: what a PROXY header says, else the edge's own end. Null when the connection is gone. */
+  get destination(): Destination | null {
+    if (this.#destination === null) {
+      if (this.peerIp === 'unix') this.#destination = UNIX
+      // The system is asked once, and only for those who want to know.
+      else if (this.localEnd?.localAddress !== undefined) {
+        this.#destination = { ip: unmapIp(this.localEnd.localAddress), port: this.localEnd.localPort ?? 0 }
+      }
+    }
+    return this.#destination
   }
 }
+
+const UNIX: Destination = { ip: 'unix', port: 0 }

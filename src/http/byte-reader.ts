@@ -18,6 +18,7 @@ const SHARED = Buffer.allocUnsafeSlow(64 * 1024)
 /** A net.Socket as Node makes it, with the handle it reads from. */
 interface SocketWithHandle extends Socket {
   _handle: object | null
+  _readableState: { readonly ended: boolean }
   _server?: unknown
 }
 
@@ -35,7 +36,8 @@ interface ReadSocket extends Socket {
  */
 export function readFrom(socket: Socket, reader: ByteReader): Socket {
   const plain = socket as SocketWithHandle
-  if (socket instanceof TLSSocket || !plain._handle || socket.readableLength > 0 || socket.readableFlowing) {
+  const isRead = socket.readableLength > 0 || socket.readableFlowing || plain._readableState.ended
+  if (socket instanceof TLSSocket || !plain._handle || isRead) {
     listen(socket, reader)
     socket.on('data', onData)
     // What happened while nobody listened is told now.
@@ -57,7 +59,10 @@ export function readFrom(socket: Socket, reader: ByteReader): Socket {
 }
 
 /** The `onread` option for an outgoing plain connection whose bytes go to `reader`. */
-export function onreadFor(reader: ByteReader): { buffer: Buffer; callback: (bytes: number, buf: Uint8Array) => boolean } {
+export function onreadFor(reader: ByteReader): {
+  buffer: Buffer
+  callback: (bytes: number, buf: Uint8Array) => boolean
+} {
   return {
     buffer: SHARED,
     callback: (bytes) => {

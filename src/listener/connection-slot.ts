@@ -34,9 +34,6 @@ export class ConnectionSlot {
   client: ClientConnections | null = null
   /** What is closed when room is needed. Set it before `markIdle`. */
   owner: IdleClosable | null = null
-  /** Where a PROXY header said the client connected to; null without one. */
-  destinationIp: string | null = null
-  destinationPort = 0
   idle = false
   released = false
   handshaking = false

@@ -15,6 +15,9 @@ export interface GateListener {
   onRefused(reason: ReasonCode | null): void
 }
 
+/** The largest delay a Node timer takes. */
+const MAX_TIMER_MS = 0x7fffffff
+
 /** Reads the PROXY protocol header off a raw socket, or makes sure that there is none. */
 export class HeaderGate {
   readonly #socket: Socket
@@ -32,8 +35,8 @@ export class HeaderGate {
     this.#socket = socket
     this.#demanded = demanded
     this.#listener = listener
-    this.#timer =
-      timeoutMs === Number.POSITIVE_INFINITY ? null : setTimeout(() => this.#refuse('head-timeout'), timeoutMs)
+    const late = (): void => this.#refuse(demanded ? 'proxy-protocol-invalid' : 'head-timeout')
+    this.#timer = timeoutMs === Number.POSITIVE_INFINITY ? null : setTimeout(late, Math.min(timeoutMs, MAX_TIMER_MS))
     socket.on('data', this.#onData)
     socket.on('end', this.#onGone)
     socket.on('error', this.#onGone)

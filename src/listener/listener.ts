@@ -181,8 +181,9 @@ export class Listener implements PendingOwner, HandshakeListener {
 
   #info(pending: PendingConnection, tls: TlsInfo | null): ConnectionInfo {
     const { name, trustedProxies } = pending.settings
+    const { peerIp, peerPort, tlvs, destination } = pending
     const scheme = tls === null ? 'http' : 'https'
-    return new ConnectionInfo(name, pending.peerIp, pending.peerPort, scheme, tls, pending.tlvs, trustedProxies)
+    return new ConnectionInfo(name, peerIp, peerPort, scheme, tls, tlvs, trustedProxies, destination)
   }
 
   #refuse(raw: Socket, peerIp: string): void {

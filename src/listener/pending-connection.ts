@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { ReasonCode } from '../base/errors.ts'
-import type { ProxyTlv, TlsInfo } from '../core/connection-info.ts'
+import type { Destination, ProxyTlv, TlsInfo } from '../core/connection-info.ts'
 import type { ConnectionSlot, IdleClosable } from './connection-slot.ts'
 import { type GateListener, HeaderGate } from './header-gate.ts'
 import type { ProxyHeader } from './proxy-protocol/header.ts'
@@ -30,6 +30,8 @@ export class PendingConnection implements GateListener, IdleClosable {
   peerIp: string
   peerPort: number
   tlvs: readonly ProxyTlv[] | null = null
+  /** Where a PROXY header said the client connected to; null without one. */
+  destination: Destination | null = null
   readonly #owner: PendingOwner
   #gate: HeaderGate | null = null
   #phase: 'header' | 'handshake' | 'over' = 'header'
@@ -54,7 +56,7 @@ export class PendingConnection implements GateListener, IdleClosable {
 
   /** Reads the PROXY header, or makes sure there is none. */
   readHeader(demanded: boolean): void {
-    this.#gate = new HeaderGate(this.raw, demanded, this.settings.timeouts.headMs, this)
+    this.#gate = new HeaderGate(this.raw, demanded, this.settings.timeouts.handshakeMs, this)
   }
 
   /** Marks that the TLS handshake runs now. */
@@ -71,8 +73,7 @@ export class PendingConnection implements GateListener, IdleClosable {
       if (!header.local) {
         this.peerIp = header.sourceIp
         this.peerPort = header.sourcePort
-        this.slot.destinationIp = header.destinationIp
-        this.slot.destinationPort = header.destinationPort
+        this.destination = { ip: header.destinationIp, port: header.destinationPort }
       }
       if (!this.slot.table.identify(this.slot, this.peerIp)) {
         this.end('connections-exceeded')

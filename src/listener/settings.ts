@@ -20,8 +20,8 @@ export interface ListenerSettings {
   readonly proxyProtocol: CidrSet | null
   readonly trustedProxies: CidrSet | null
   readonly limits: ConnectionLimits
-  /** Milliseconds; Infinity lifts one. */
-  readonly timeouts: { readonly handshakeMs: number; readonly headMs: number }
+  /** Milliseconds, for the PROXY header and again for the TLS handshake; Infinity lifts it. */
+  readonly timeouts: { readonly handshakeMs: number }
 }
 
 /** What a listener shares with its twins on other threads. */

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { ReasonCode } from '../base/errors.ts'
 import type { ConnectionInfo } from '../core/connection-info.ts'
 import type { Outcome } from '../core/outcome.ts'
 import type { ConnectionSlot } from './connection-slot.ts'
@@ -78,7 +79,7 @@ export class TcpMode {
 
   /** Takes over a delivered connection: the `Deliver` of a listener in tcp mode. */
   readonly accept = (socket: Socket, info: ConnectionInfo, firstBytes: Buffer | null, slot: ConnectionSlot): void => {
-    const tunnel = new TcpTunnel(socket, info, firstBytes, slot, this.#settings, this.#now, (record) => {
+    const tunnel = new TcpTunnel(socket, info, firstBytes, this.#settings, this.#now, (record) => {
       this.#tunnels.delete(tunnel)
       slot.release()
       this.#onRecord(record)
@@ -92,6 +93,11 @@ export class TcpMode {
   update(settings: TcpSettings, target: TcpTarget): void {
     this.#settings = settings
     this.#target = target
+  }
+
+  /** Ends every connection now; their records say why. */
+  abortAll(reason: ReasonCode): void {
+    for (const tunnel of this.#tunnels) tunnel.abort(reason)
   }
 
   /** Resolves when no connection is left: each may finish until the deadline, then it is ended. Stop the listener first. */

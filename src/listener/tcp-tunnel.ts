@@ -1,21 +1,18 @@
-import { createConnection, type Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
-import { unmapIp } from '../base/cidr.ts'
+import type { Socket } from 'node:net'
 import type { ReasonCode } from '../base/errors.ts'
 import type { ConnectionInfo } from '../core/connection-info.ts'
 import type { Outcome } from '../core/outcome.ts'
-import type { ConnectionSlot } from './connection-slot.ts'
 import { type ProxyAddresses, writeProxyV1, writeProxyV2 } from './proxy-protocol/write.ts'
 import type { TcpEndpoint, TcpRecord, TcpSettings, TcpTarget } from './tcp-mode.ts'
+import { TunnelSide } from './tunnel-side.ts'
 
 /** The largest delay a Node timer takes. */
 const MAX_TIMER_MS = 0x7fffffff
 
 /** One client connection and the endpoint connection its bytes are passed on to. */
 export class TcpTunnel {
-  readonly #client: Socket
+  readonly #client: TunnelSide
   readonly #info: ConnectionInfo
-  readonly #slot: ConnectionSlot
   readonly #settings: TcpSettings
   readonly #now: () => number
   readonly #onEnd: (record: TcpRecord) => void
@@ -24,14 +21,11 @@ export class TcpTunnel {
   #firstBytes: Buffer | null
   #target: TcpTarget | null = null
   #picked: TcpEndpoint | null = null
-  #endpoint: Socket | null = null
+  #endpoint: TunnelSide | null = null
   #endpointName: string | null = null
   #connectTimer: NodeJS.Timeout | null = null
   #attempts = 0
-  #bytesIn = 0
-  #bytesOut = 0
-  #clientClosed = false
-  #endpointClosed = false
+  #joined = false
   /** What an orderly end will be called. */
   #outcome: Outcome = 'ok'
   #over = false
@@ -41,25 +35,21 @@ export class TcpTunnel {
     client: Socket,
     info: ConnectionInfo,
     firstBytes: Buffer | null,
-    slot: ConnectionSlot,
     settings: TcpSettings,
     now: () => number,
     onEnd: (record: TcpRecord) => void,
   ) {
-    this.#client = client
     this.#info = info
     this.#firstBytes = firstBytes
-    this.#slot = slot
     this.#settings = settings
     this.#now = now
     this.#onEnd = onEnd
     this.#startedMs = now()
-    client.on('error', () => this.abort('client-gone'))
-    client.on('close', () => {
-      this.#clientClosed = true
-      if (this.#endpointClosed) this.#finish(this.#outcome)
-      else if (!client.readableEnded) this.abort('client-gone')
+    this.#client = new TunnelSide(client, (side, error) => {
+      if (this.#endpoint?.closed === true) this.#finish(this.#outcome)
+      else if (error !== null || !side.socket.readableEnded) this.abort('client-gone')
     })
+    info.localEnd = this.#client.socket
   }
 
   /** Connects to the endpoint that the target picks, to another one if that fails, and passes bytes on from then. */
@@ -71,8 +61,8 @@ export class TcpTunnel {
   /** Ends both connections now. The other side of a broken one sees a reset too, not an orderly end. */
   abort(reason: ReasonCode): void {
     if (this.#over) return
-    reset(this.#client)
-    if (this.#endpoint !== null) reset(this.#endpoint)
+    reset(this.#client.socket)
+    if (this.#endpoint !== null) reset(this.#endpoint.socket)
     this.#finish(reason)
   }
 
@@ -87,16 +77,15 @@ export class TcpTunnel {
     this.#picked = picked
     this.#endpointName = picked.path ?? `${picked.host}:${picked.port}`
     picked.started()
-    const endpoint = createConnection(
-      picked.path === undefined
-        ? { host: picked.host, port: picked.port, allowHalfOpen: true, noDelay: true }
-        : { path: picked.path, allowHalfOpen: true },
-    )
+    const { host, port, path } = picked
+    const endpoint = new TunnelSide(path === undefined ? { host, port } : { path }, (side, error) => {
+      if (!this.#joined) this.#connectFailed(side, 'upstream-connect-failed')
+      else this.#endpointClosed(side, error)
+    })
     this.#endpoint = endpoint
-    const failed = (): void => this.#connectFailed(endpoint, 'upstream-connect-failed')
-    endpoint.once('error', failed)
-    endpoint.once('connect', () => {
-      endpoint.off('error', failed)
+    endpoint.socket.once('connect', () => {
+      // Given up in the same turn.
+      if (this.#over || endpoint !== this.#endpoint) return
       this.#stopConnectTimer()
       this.#join(endpoint)
     })
@@ -109,12 +98,10 @@ export class TcpTunnel {
     }
   }
 
-  #connectFailed(endpoint: Socket, reason: ReasonCode): void {
+  #connectFailed(endpoint: TunnelSide, reason: ReasonCode): void {
     if (this.#over || endpoint !== this.#endpoint) return
     this.#stopConnectTimer()
-    endpoint.removeAllListeners()
-    endpoint.on('error', ignore)
-    endpoint.destroy()
+    endpoint.socket.destroy()
     this.#endpoint = null
     const picked = this.#picked!
     this.#picked = null
@@ -123,70 +110,53 @@ export class TcpTunnel {
     this.#attempt(reason)
   }
 
-  #join(endpoint: Socket): void {
+  #join(endpoint: TunnelSide): void {
     const client = this.#client
+    this.#joined = true
     const header = this.#proxyHeader()
     const first = this.#firstBytes
     this.#firstBytes = null
-    if (first !== null) this.#bytesIn += first.length
+    if (first !== null) client.received += first.length
     // One write, as the protocol asks of the header.
-    if (header !== null && first !== null) endpoint.write(Buffer.concat([header, first]))
-    else if (header !== null || first !== null) endpoint.write((header ?? first)!)
-
-    endpoint.on('error', () => this.#endpointBroke(endpoint))
-    endpoint.on('close', () => {
-      this.#endpointClosed = true
-      if (this.#clientClosed) this.#finish(this.#outcome)
-      else if (!endpoint.readableEnded) this.abort('upstream-reset')
-    })
-    client.on('data', (chunk: Buffer) => {
-      this.#bytesIn += chunk.length
-      if (!endpoint.write(chunk)) client.pause()
-    })
-    endpoint.on('data', (chunk: Buffer) => {
-      this.#bytesOut += chunk.length
-      if (!client.write(chunk)) endpoint.pause()
-    })
-    client.on('drain', () => endpoint.resume())
-    endpoint.on('drain', () => client.resume())
-    // A FIN behind a PROXY header may have come while the endpoint was being connected.
-    if (client.readableEnded) endpoint.end()
-    else client.on('end', () => endpoint.end())
-    endpoint.on('end', () => client.end())
+    if (header !== null && first !== null) endpoint.socket.write(Buffer.concat([header, first]))
+    else if (header !== null || first !== null) endpoint.socket.write((header ?? first)!)
     // What is read from one side is written to the other, so one socket's clock sees both directions.
     if (this.#settings.idleTimeoutMs !== Number.POSITIVE_INFINITY) {
-      client.setTimeout(Math.min(this.#settings.idleTimeoutMs, MAX_TIMER_MS), () => this.#idle())
+      client.socket.setTimeout(Math.min(this.#settings.idleTimeoutMs, MAX_TIMER_MS), () => this.#idle())
     }
-    client.resume()
+    endpoint.joinTo(client)
+    client.joinTo(endpoint)
   }
 
-  #endpointBroke(endpoint: Socket): void {
-    if (!endpoint.readableEnded) {
+  #endpointClosed({ socket }: TunnelSide, error: Error | null): void {
+    if (!socket.readableEnded) {
       this.abort('upstream-reset')
       return
     }
-    // It had sent all it had to say, and resets because the client goes on to send: the client still gets every byte.
-    this.#outcome = 'upstream-reset'
-    this.#client.destroySoon()
+    if (error !== null) {
+      // It had sent all it had to say, and resets because the client goes on to send: the client still gets every byte.
+      this.#outcome = 'upstream-reset'
+      this.#client.socket.destroySoon()
+    }
+    if (this.#client.closed) this.#finish(this.#outcome)
   }
 
   #idle(): void {
     if (this.#over) return
-    this.#client.destroy()
-    this.#endpoint?.destroy()
+    this.#client.socket.destroy()
+    this.#endpoint?.socket.destroy()
     this.#finish('client-too-slow')
   }
 
   #proxyHeader(): Buffer | null {
     const version = this.#settings.proxyProtocol
     if (version === null) return null
-    const { peerIp, peerPort } = this.#info
-    const { destinationIp, destinationPort } = this.#slot
+    const { peerIp, peerPort, destination } = this.#info
     const addresses: ProxyAddresses = {
       sourceIp: peerIp,
       sourcePort: peerPort,
-      destinationIp: destinationIp ?? unmapIp(this.#client.localAddress ?? 'unix'),
-      destinationPort: destinationIp === null ? (this.#client.localPort ?? 0) : destinationPort,
+      destinationIp: destination?.ip ?? 'unknown',
+      destinationPort: destination?.port ?? 0,
     }
     return version === 'v1' ? writeProxyV1(addresses) : writeProxyV2(addresses)
   }
@@ -207,8 +177,8 @@ export class TcpTunnel {
       durationMs: this.#now() - this.#startedMs,
       endpoint: this.#endpointName,
       attempts: this.#attempts,
-      bytesIn: this.#bytesIn,
-      bytesOut: this.#bytesOut,
+      bytesIn: this.#client.received,
+      bytesOut: this.#endpoint?.received ?? 0,
       outcome,
     })
   }
@@ -216,9 +186,6 @@ export class TcpTunnel {
 
 /** Closes with a RST where the transport has one: a TCP connection that is established. */
 function reset(socket: Socket): void {
-  if (socket instanceof TLSSocket || socket.remoteAddress === undefined) socket.destroy()
+  if (socket.remoteAddress === undefined) socket.destroy()
   else socket.resetAndDestroy()
 }
-
-/** The attempt was given up: what its socket still reports concerns nobody. */
-function ignore(): void {}

@@ -33,6 +33,7 @@ export class H1Entry implements RequestHandler {
     settings: ConnectionSettings,
   ): void {
     const connection = new ServerConnection(socket, settings, this, this.#wheel, info)
+    info.localEnd = connection.socket
     connection.entry = place
     this.#open.add(connection)
     place.owner = connection

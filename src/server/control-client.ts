@@ -22,12 +22,18 @@ export interface RunningEdge {
  */
 export async function requestReload(configFile: string): Promise<ReloadReply> {
   const edges = await findEdges(configFile)
-  if (edges.length === 0) return { ok: false, lines: [`no running edge found for ${configFile}`] }
+  if (edges.length === 0) {
+    return {
+      ok: false,
+      lines: [`no running edge found for ${configFile}; start one with: sallyport run -c ${configFile}`],
+    }
+  }
   const replies = await Promise.all(edges.map((edge) => reloadOne(edge)))
   return {
     ok: replies.every((reply) => reply.ok),
     // Several edges of one file find the same problems.
     lines: [...new Set(replies.flatMap((reply) => reply.lines))],
+    ...(replies.some((reply) => reply.badConfig) && { badConfig: true as const }),
   }
 }
 

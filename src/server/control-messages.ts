@@ -26,6 +26,8 @@ export interface ReloadReply {
   readonly ok: boolean
   /** What to show: the problems with line and column, or one line that says what runs now. */
   readonly lines: readonly string[]
+  /** There, and true, when the file is not acceptable: no other reason keeps the edge from running it. */
+  readonly badConfig?: true
 }
 
 /** Longest request in bytes, its line feed included. */

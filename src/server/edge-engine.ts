@@ -5,7 +5,6 @@ import type { Snapshot } from '../core/snapshot.ts'
 import type { ConnectionSettings } from '../http/h1/server-connection.ts'
 import type { Deliver } from '../listener/listener.ts'
 import type { ListenerEvents } from '../listener/settings.ts'
-import { TcpMode } from '../listener/tcp-mode.ts'
 import { createSecureContexts } from '../listener/tls/secure-context.ts'
 import { H1Entry } from '../proxy/h1-entry.ts'
 import { Handler } from '../proxy/handle.ts'
@@ -22,7 +21,7 @@ import { listenerKey, listenerUrl } from './listener-url.ts'
 import type { EndpointsChange, EndpointTable, Preparation, ThreadStats } from './messages.ts'
 import type { SharedMemory } from './shared-memory.ts'
 import { type CompiledConfig, SnapshotCompiler } from './snapshot-compiler.ts'
-import { UpstreamTcpTarget } from './tcp-target.ts'
+import { TcpEntry } from './tcp-entry.ts'
 import type { EngineHost, ListenResult, ThreadEngine } from './thread-engine.ts'
 
 /** A TCP connection that an endpoint did not take has sent nothing yet, so another endpoint may be tried. */
@@ -37,6 +36,7 @@ interface Candidate {
   readonly otlp: string | null
   /** By `listenerKey`. */
   readonly settings: ReadonlyMap<string, ConnectionSettings>
+  readonly tcp: readonly TcpEntry[]
 }
 
 /** The real engine of a data thread: listeners, HTTP connections, the path, its log and its counters. */
@@ -56,10 +56,17 @@ export class EdgeEngine implements ThreadEngine {
   #tracing: Tracing = new PassOn()
   #otlp: string | null = null
   #candidate: Candidate | null = null
+  /** The listeners in tcp mode, and those of before reloads that still have connections. */
+  #tcp: TcpEntry[] = []
 
   constructor(host: EngineHost) {
     this.#host = host
-    this.#compiler = new SnapshotCompiler(host, this.#wheel)
+    this.#compiler = new SnapshotCompiler(host, this.#wheel, (upstream, endpoint, status) => {
+      const recorder = this.#recorder as Recorder
+      // Numbers stay the same over reloads.
+      if (endpoint.metric === -2) endpoint.metric = recorder.endpointNumber(upstream, endpoint.label)
+      recorder.attemptEnded(endpoint.metric, status)
+    })
     let due = performance.now() + this.#wheel.tickMs
     setInterval(() => {
       const now = performance.now()
@@ -76,12 +83,13 @@ export class EdgeEngine implements ThreadEngine {
     try {
       compiled = this.#compiler.compile(generation, config, shared)
       const settings = new Map<string, ConnectionSettings>()
-      const plans = this.#plan(config, shared, settings, recorder)
+      const tcp: TcpEntry[] = []
+      const plans = this.#plan(config, shared, settings, tcp, recorder)
       const path = config.telemetry.accessLog?.path ?? null
       const accessLog = path === this.#accessLogPath ? this.#accessLog : this.#openLog(path, shared, recorder)
       const otlp = config.telemetry.traces?.otlp ?? null
       const tracing = otlp === this.#otlp ? this.#tracing : await this.#createTracing(otlp, recorder)
-      this.#candidate = { compiled, plans, accessLog, accessLogPath: path, tracing, otlp, settings }
+      this.#candidate = { compiled, plans, accessLog, accessLogPath: path, tracing, otlp, settings, tcp }
       return []
     } catch (error) {
       compiled?.abort()
@@ -108,6 +116,7 @@ export class EdgeEngine implements ThreadEngine {
     if (this.#handler === null) this.#start(compiled.snapshot)
     else this.#handler.snapshot = compiled.snapshot
     this.#adopt(settings)
+    this.#tcp = [...this.#tcp.filter((entry) => entry.open > 0), ...candidate.tcp]
     await this.#listeners.commit(plans)
     if (before !== accessLog) await before?.close()
     if (tracingBefore !== tracing) await tracingBefore.close()
@@ -122,8 +131,15 @@ export class EdgeEngine implements ThreadEngine {
     if (candidate !== null && candidate.tracing !== this.#tracing) await candidate.tracing.close()
   }
 
-  drain(timeoutMs: number): Promise<number> {
-    return this.#listeners.drain(timeoutMs)
+  async drain(timeoutMs: number): Promise<number> {
+    const left = await this.#listeners.drain(timeoutMs)
+    this.cut()
+    return left
+  }
+
+  cut(): void {
+    this.#entry?.abortAll('draining')
+    for (const tcp of this.#tcp) tcp.abortAll('draining')
   }
 
   stats(): ThreadStats {
@@ -209,6 +225,7 @@ export class EdgeEngine implements ThreadEngine {
     config: Config,
     shared: SharedMemory,
     next: Map<string, ConnectionSettings>,
+    tcp: TcpEntry[],
     recorder: Recorder,
   ): ListenerPlan[] {
     return Object.entries(config.listeners).map(([name, listener]) => {
@@ -221,12 +238,20 @@ export class EdgeEngine implements ThreadEngine {
       const wanted = connectionSettings(listener)
       next.set(key, wanted)
       const live = this.#connections.get(key) ?? wanted
+      let deliver: Deliver
+      if (listener.mode === 'tcp') {
+        const entry = this.#tcpEntry(name, config, recorder)
+        tcp.push(entry)
+        deliver = entry.deliver
+      } else {
+        deliver = this.#httpDeliver(live, recorder.listenerNumber(name), recorder)
+      }
       return {
         key,
         settings,
         share: { thread, threads, connectionCells: shared.connections[key], ticketKeys },
         events: this.#events(name, recorder),
-        deliver: listener.mode === 'tcp' ? this.#tcpDeliver(name, config, recorder) : this.#httpDeliver(live),
+        deliver,
         url: (port) => listenerUrl(listener, port),
         retire: () => {
           live.closing = true
@@ -246,11 +271,14 @@ export class EdgeEngine implements ThreadEngine {
     }
   }
 
-  #httpDeliver(settings: ConnectionSettings): Deliver {
-    return (socket, info, firstBytes, slot) => this.#entry?.accept(socket, info, firstBytes, slot, settings)
+  #httpDeliver(settings: ConnectionSettings, listener: number, recorder: Recorder): Deliver {
+    return (socket, info, firstBytes, slot) => {
+      if (info.tls !== null) recorder.handshakeEnded(listener, true)
+      this.#entry?.accept(socket, info, firstBytes, slot, settings)
+    }
   }
 
-  #tcpDeliver(name: string, config: Config, recorder: Recorder): Deliver {
+  #tcpEntry(name: string, config: Config, recorder: Recorder): TcpEntry {
     const { upstream = null, timeouts } = config.listeners[name]
     const target = upstream === null ? undefined : config.upstreams[upstream]
     // The configuration was checked: a listener of mode tcp names an upstream that is there.
@@ -263,25 +291,24 @@ export class EdgeEngine implements ThreadEngine {
     }
     const listenerNumber = recorder.listenerNumber(name)
     const upstreamNumber = recorder.upstreamNumber(upstream)
-    const tcp = new TcpMode(settings, new UpstreamTcpTarget(this.#compiler.upstreams, upstream), Date.now, (record) => {
-      recorder.tcpEnded(listenerNumber, record.outcome, record.bytesIn, record.bytesOut)
-      if (record.attempts > 1) recorder.tcpRetried(upstreamNumber, record.attempts - 1)
+    return new TcpEntry(settings, this.#compiler.upstreams, upstream, (record) => {
+      const { outcome, attempts, bytesIn, bytesOut, connection, startedMs, durationMs, endpoint } = record
+      recorder.tcpEnded(listenerNumber, outcome, bytesIn, bytesOut)
+      if (attempts > 1) recorder.tcpRetried(upstreamNumber, attempts - 1)
       this.#accessLog?.writeConnection({
         id: this.#ids.next(),
-        startedMs: record.startedMs,
-        client: record.connection.peerIp,
-        outcome: record.outcome,
+        startedMs,
+        client: connection.peerIp,
+        outcome,
         upstream,
-        endpoint: record.endpoint,
-        attempts: record.attempts,
-        durationMs: record.durationMs,
+        endpoint,
+        attempts,
+        durationMs,
         upstreamMs: null,
-        bytesIn: record.bytesIn,
-        bytesOut: record.bytesOut,
-        tls: null,
+        bytesIn,
+        bytesOut,
       })
     })
-    return tcp.accept
   }
 
   #events(name: string, recorder: Recorder): ListenerEvents {

@@ -204,12 +204,20 @@ export class Edge {
     if (reloader === null || this.#state !== 'ready') return { ok: false, lines: [`the edge is ${this.#state}`] }
     const { log, load, settingsOf } = this.#parts
     const before = this.#settings
+    // Told apart from an edge that cannot do what an acceptable file asks for.
+    let ofFile: readonly string[] = []
     const result: ApplyResult = await reloader.apply(async () => {
       if (this.#state !== 'ready') return ['the edge shuts down']
       const config = await load()
-      if (Array.isArray(config)) return config as readonly string[]
+      if (Array.isArray(config)) {
+        ofFile = config as readonly string[]
+        return ofFile
+      }
       const settings = settingsOf(config as Config)
-      if (settings.listeners === 0) return ['listeners: there is none to listen on']
+      if (settings.listeners === 0) {
+        ofFile = ['listeners: there is none to listen on']
+        return ofFile
+      }
       this.#settings = settings
       return config
     })
@@ -217,7 +225,7 @@ export class Edge {
       this.#settings = before
       for (const problem of result.problems) log('error', 'reload-problem', problem)
       log('error', 'reload-refused', `reload refused: generation ${result.generation} goes on`)
-      return { ok: false, lines: result.problems }
+      return { ok: false, lines: result.problems, ...(result.problems === ofFile && { badConfig: true }) }
     }
     const line = `reloaded: generation ${result.generation}`
     log('info', 'reloaded', line)
@@ -283,6 +291,8 @@ export class Edge {
 
   /** Not by `#end`: what is broken must not be asked to close in order. */
   #exitSoon(): void {
+    // A drain that comes to its end in the meantime has not gone well.
+    this.#state = 'ended'
     this.#control?.close()
     this.#pool?.tellAll({ kind: 'close-logs' })
     setTimeout(() => process.exit(EXIT.failed), FLUSH_MS)

@@ -14,7 +14,7 @@ export function listenerSettings(name: string, listener: ListenerConfig): Listen
     proxyProtocol: proxyProtocol === null ? null : new CidrSet(proxyProtocol.from),
     trustedProxies: trustedProxies.length === 0 ? null : new CidrSet(trustedProxies),
     limits,
-    timeouts: { handshakeMs: timeouts.handshake, headMs: timeouts.head },
+    timeouts: { handshakeMs: timeouts.handshake },
   }
 }
 

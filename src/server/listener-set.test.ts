@@ -19,7 +19,7 @@ function plan(key: string, greeting: string, retired: string[] = [], path: strin
       proxyProtocol: null,
       trustedProxies: null,
       limits: { connections: 100, connectionsPerClient: 100, handshakes: 10, handshakesPerClient: 10 },
-      timeouts: { handshakeMs: 1000, headMs: 1000 },
+      timeouts: { handshakeMs: 1000 },
     },
     share: { thread: 0, threads: 1, connectionCells: createCountCells(1), ticketKeys: Buffer.alloc(48) },
     events: EVENTS,

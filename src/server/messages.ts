@@ -68,7 +68,7 @@ export type Notice =
   | { readonly kind: 'reopen-logs' }
   /** 48 bytes; all threads share them, so that a session resumes on any of them. */
   | { readonly kind: 'ticket-keys'; readonly keys: Uint8Array }
-  /** The process ends at once: write what is buffered. */
+  /** The process ends at once: break off what runs, write what is buffered. */
   | { readonly kind: 'close-logs' }
 
 export type CommandMessage = Command & { readonly id: number }

@@ -15,11 +15,10 @@ export class UpstreamTcpTarget implements TcpTarget {
 
   pick(peerIp: string, tried: readonly TcpEndpoint[]): TcpEndpoint | null {
     const set = this.#upstreams.get(this.#name)?.set
-    const last = tried.at(-1)
-    const avoid = last instanceof PickedEndpoint ? last.endpoint : null
-    const endpoint = set?.pick(hashText(peerIp), avoid) ?? null
-    if (endpoint === null || tried.some((one) => one instanceof PickedEndpoint && one.endpoint === endpoint))
-      return null
+    const failed =
+      tried.length === 0 ? null : tried.flatMap((one) => (one instanceof PickedEndpoint ? [one.endpoint] : []))
+    const endpoint = set?.pick(hashText(peerIp), failed?.at(-1) ?? null, failed) ?? null
+    if (endpoint === null || failed?.includes(endpoint)) return null
     return new PickedEndpoint(endpoint)
   }
 }

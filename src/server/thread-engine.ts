@@ -41,6 +41,8 @@ export interface ThreadEngine {
   abort(): Promise<void>
   /** Stops accepting and lets what runs finish. Resolves to the number of connections cut at the deadline. */
   drain(timeoutMs: number): Promise<number>
+  /** Breaks off what still runs, each exchange with its log line: the process ends at once. */
+  cut(): void
   stats(): ThreadStats
   setEndpoints(change: EndpointsChange): void
   setTicketKeys(keys: Uint8Array): void

@@ -105,6 +105,7 @@ function take(engine: ThreadEngine, notice: Notice): void {
       engine.reopenLogs()
       break
     case 'close-logs':
+      engine.cut()
       void engine.closeLogs(LAST_WORDS_MS)
   }
 }

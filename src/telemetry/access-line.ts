@@ -1,3 +1,4 @@
+import type { TlsInfo } from '../core/connection-info.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { isPlainJson, quoteJson } from './json-text.ts'
 import { formatMs, LogTime } from './log-time.ts'
@@ -36,8 +37,6 @@ export interface LoggedConnection {
   readonly upstreamMs: number | null
   readonly bytesIn: number
   readonly bytesOut: number
-  /** `TLSv1.2` or `TLSv1.3` when the edge ended TLS, null when it was passed through. */
-  readonly tls: string | null
 }
 
 /** Names come from the configuration and from DNS; a map that grew beyond this is started anew. */
@@ -57,7 +56,7 @@ export class AccessLine {
   /** The parts of a line about an `ok` first attempt: by route up to `endpoint`, by endpoint up to `durationMs`. */
   readonly #routes = new Map<string, RouteText>()
   readonly #endpoints = new Map<string, string>()
-  /** By TLS version, '' for none: the end of an HTTP/1.1 line without key, plan and verdict. */
+  /** By TLS cipher (which implies the version), '' for none: the end of an HTTP/1.1 line without key, plan, verdict and client certificate. */
   readonly #ends = new Map<string, string>()
 
   /** The line of an exchange, with its newline: ASCII, whatever the peer sent. */
@@ -112,7 +111,7 @@ export class AccessLine {
     )
   }
 
-  /** The line of a TCP-mode connection: `protocol` is `TCP`, what belongs to requests is null. */
+  /** The line of a TCP-mode connection: `protocol` is `TCP`, what belongs to requests is null, and `tls` too: it is passed through. */
   formatConnection(connection: LoggedConnection): string {
     return (
       `${this.#startOf(connection.startedMs)}${connection.id}","client":${textOrNull(connection.client)}` +
@@ -121,7 +120,7 @@ export class AccessLine {
       `,"endpoint":${quoteJson(connection.endpoint)},"attempts":${count(connection.attempts)}` +
       `,"durationMs":${formatMs(connection.durationMs)},"upstreamMs":${msOrNull(connection.upstreamMs)}` +
       `,"bytesIn":${count(connection.bytesIn)},"bytesOut":${count(connection.bytesOut)}` +
-      `,"key":null,"plan":null,"protocol":"TCP","tls":${quoteJson(connection.tls)},"waf":null}\n`
+      `,"key":null,"plan":null,"protocol":"TCP","tls":null,"waf":null}\n`
     )
   }
 
@@ -161,11 +160,12 @@ export class AccessLine {
       return formatEnd(exchange)
     }
     const { tls } = exchange.connection
-    const version = tls === null ? '' : tls.version
-    const known = this.#ends.get(version)
+    if (tls !== null && tls.clientCertificate !== null) return formatEnd(exchange)
+    const cipher = tls === null ? '' : tls.cipher
+    const known = this.#ends.get(cipher)
     if (known !== undefined) return known
     const text = formatEnd(exchange)
-    if (this.#ends.size < 16) this.#ends.set(version, text)
+    if (this.#ends.size < 16) this.#ends.set(cipher, text)
     return text
   }
 }
@@ -186,7 +186,17 @@ function formatEnd(exchange: Exchange): string {
   const { tls } = exchange.connection
   return (
     `,"key":${quoteJson(exchange.key)},"plan":${quoteJson(exchange.plan)},"protocol":"HTTP/1.${exchange.request.minor}"` +
-    `,"tls":${quoteJson(tls === null ? null : tls.version)},"waf":${quoteJson(exchange.waf)}}\n`
+    `,"tls":${formatTls(tls)},"waf":${quoteJson(exchange.waf)}}\n`
+  )
+}
+
+/** `clientCertificate` is the subject of the verified one. */
+function formatTls(tls: TlsInfo | null): string {
+  if (tls === null) return 'null'
+  const { version, cipher, clientCertificate } = tls
+  return (
+    `{"version":${quoteJson(version)},"cipher":${quoteJson(cipher)}` +
+    `,"clientCertificate":${quoteJson(clientCertificate === null ? null : clientCertificate.subject)}}`
   )
 }
 

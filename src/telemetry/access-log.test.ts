@@ -52,7 +52,7 @@ test('a proxied exchange shows every field', () => {
     key: null,
     plan: null,
     protocol: 'HTTP/1.1',
-    tls: 'TLSv1.3',
+    tls: { version: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256', clientCertificate: null },
     waf: null,
   })
 })
@@ -109,7 +109,6 @@ test('a connection of a TCP listener has the same fields', () => {
       upstreamMs: 1.25,
       bytesIn: 5_000_000_000,
       bytesOut: 7,
-      tls: null,
     }),
   )
   assert.equal(line.protocol, 'TCP')

@@ -36,6 +36,8 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
   #interims = 0
   #responding = false
   #staleRepeated = false
+  /** Endpoints of failed attempts; null before the first retry. */
+  #tried: Endpoint[] | null = null
   #tunnel = false
   #halfTunnel = false
   #done = false
@@ -79,7 +81,7 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
     const upstream = this.#upstream
     const exchange = this.#exchange
     const hash = upstream.hashBy === null ? 0 : hashOf(upstream.hashBy, exchange)
-    const endpoint = upstream.set.pick(hash, avoid)
+    const endpoint = upstream.set.pick(hash, avoid, this.#tried)
     if (endpoint === null) {
       this.#refuse('upstream-unavailable', 'Retry-After: 1\r\n')
       return
@@ -115,7 +117,10 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
   onConnected(): void {
     const connection = this.#connection as UpstreamConnection
     const request = this.#exchange.request
-    connection.begin(requestText(this.#exchange, this.#exchange.route?.rewrite?.host ?? null), request.method === 'HEAD')
+    connection.begin(
+      requestText(this.#exchange, this.#exchange.route?.rewrite?.host ?? null),
+      request.method === 'HEAD',
+    )
     if (request.bodyLength === 0) connection.requestSent()
     else this.#stream.resumeBody()
     // Within a read event the body may follow at once and joins the head.
@@ -315,6 +320,8 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
     if (budget !== null && !budget.tryRetry()) return false
     if (this.#endpoint !== null) this.#abandon()
     this.#upstream.onRetry(this.#upstream.name)
+    if (this.#tried === null) this.#tried = [endpoint]
+    else this.#tried.push(endpoint)
     this.#attempt(endpoint, false)
     return true
   }
@@ -365,6 +372,7 @@ const REASON_OF: Record<UpstreamFailure, ReasonCode> = {
   connect: 'upstream-connect-failed',
   'connect-timeout': 'upstream-connect-timeout',
   tls: 'upstream-tls-failed',
+  'tls-late': 'upstream-tls-failed',
   reset: 'upstream-reset',
   'response-timeout': 'upstream-response-timeout',
   'body-timeout': 'upstream-body-timeout',

@@ -8,11 +8,11 @@ export type HashBy =
 
 /** Hash of the caller's key for the balancer; callers without the named value are spread by their address. */
 export function hashOf(by: HashBy, exchange: Exchange): number {
-  const value = by.kind === 'client' ? null : valueOf(by.kind, by.name, exchange)
+  const value = by.kind === 'client' ? null : namedValue(by.kind, by.name, exchange)
   return hashText(value ?? exchange.client)
 }
 
-function valueOf(kind: 'header' | 'cookie' | 'query', name: string, exchange: Exchange): string | null {
+function namedValue(kind: 'header' | 'cookie' | 'query', name: string, exchange: Exchange): string | null {
   if (kind === 'header') return exchange.request.fields.get(name)
   if (kind === 'query') return parameter(exchange.query, '&', name)
   const cookies = exchange.request.fields.get('cookie')

@@ -26,7 +26,7 @@ export interface UpstreamInputs {
   readonly proxyHeader: ((exchange: Exchange) => Buffer) | null
   /** Told of each repeated attempt. */
   readonly onRetry: (upstream: string) => void
-  readonly onAttempt: AttemptListener
+  readonly onAttempt?: AttemptListener
 }
 
 /** Told of each attempt that is over, once: `status` is what the endpoint answered with, 0 when it did not. */
@@ -59,7 +59,7 @@ export class HttpUpstream implements Upstream {
     this.wheel = inputs.wheel
     this.proxyHeader = inputs.proxyHeader
     this.onRetry = inputs.onRetry
-    this.onAttempt = inputs.onAttempt
+    this.onAttempt = inputs.onAttempt ?? ignoreAttempt
     this.retry = settings.retry === null ? null : { attempts: settings.retry.attempts, on: new Set(settings.retry.on) }
     this.budget =
       settings.retry === null
@@ -97,9 +97,7 @@ export class HttpUpstream implements Upstream {
         port: endpoint.port,
         path: endpoint.unixPath,
         tls:
-          endpoint.secure && this.#context !== null
-            ? { context: this.#context, serverName, session: undefined }
-            : null,
+          endpoint.secure && this.#context !== null ? { context: this.#context, serverName, session: undefined } : null,
       },
       this.#timeouts,
     )
@@ -122,3 +120,5 @@ export class HttpUpstream implements Upstream {
     this.#pools.clear()
   }
 }
+
+function ignoreAttempt(): void {}

@@ -36,6 +36,7 @@ export function mayRetry(
     case 'tls':
       return settings.on.has('connect')
     case 'reset':
+    case 'tls-late':
       return !bodySent && isIdempotent(method) && settings.on.has('reset')
     case 'response-timeout':
       return !bodySent && isIdempotent(method) && settings.on.has('timeout')

@@ -7,7 +7,7 @@ import { suiteConfig } from './harness/config.ts'
 import { Edge } from './harness/edge.ts'
 import { judgeRequest, type Subject } from './harness/judge.ts'
 
-const CASES = 905
+const CASES = 906
 
 const backend = new RecordingBackend()
 let edge: Edge

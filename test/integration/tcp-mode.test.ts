@@ -76,7 +76,7 @@ async function openEdge(
       proxyProtocol,
       trustedProxies: null,
       limits,
-      timeouts: { handshakeMs: 2000, headMs: 2000 },
+      timeouts: { handshakeMs: 2000 },
     },
     { thread: 0, threads: 1, connectionCells: createCountCells(1), ticketKeys: Buffer.alloc(48) },
     mode.accept,

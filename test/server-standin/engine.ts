@@ -110,6 +110,7 @@ export function createStandInEngine(host: EngineHost): ThreadEngine {
       await Promise.all(closed)
       return cut
     },
+    cut: () => {},
     stats: () => ({ connections: 0, heapBytes: process.memoryUsage().heapUsed }),
     setEndpoints: () => {},
     setTicketKeys: () => {},

@@ -19,6 +19,8 @@ export type AccessLogLine = Readonly<Record<string, unknown>>
 export class RunningEdge {
   readonly folder = mkdtempSync(join(realpathSync(tmpdir()), 'sallyport-'))
   readonly file = join(this.folder, 'sallyport.yaml')
+  /** What the edge gets besides the environment of the test. */
+  env: Readonly<Record<string, string>> = {}
   #process: EdgeProcess | null = null
 
   /** The folder and the edge in it end with the test. */
@@ -43,7 +45,11 @@ export class RunningEdge {
   /** Writes the configuration and starts the edge on it; resolves when it is ready. */
   async start(yaml: string, ...args: readonly string[]): Promise<EdgeProcess> {
     this.write('sallyport.yaml', yaml)
-    this.#process = new EdgeProcess(['run', '-c', this.file, ...args], {}, COMMAND)
+    this.#process = new EdgeProcess(
+      ['run', '-c', this.file, ...args],
+      { env: { ...process.env, ...this.env } },
+      COMMAND,
+    )
     await this.#process.ready()
     return this.#process
   }

@@ -15,7 +15,7 @@ export interface SeenRequest {
   readonly body: string
 }
 
-/** An HTTP(S) endpoint that keeps what it saw and answers with it as JSON. */
+/** An HTTP(S) endpoint that keeps what it saw and answers with it as JSON; it ends the connection after a URL that ends in `close`. */
 export interface EchoEndpoint {
   readonly port: number
   readonly url: string
@@ -45,6 +45,7 @@ export async function echoEndpoint(ending: Ending, tls: TlsOptions | null = null
       const seen = { method, url, headers, names: rawHeaders.filter((_, i) => i % 2 === 0), body }
       echo.seen.push(seen)
       response.setHeader('Content-Type', 'application/json')
+      if (url.endsWith('close')) response.setHeader('Connection', 'close')
       response.end(JSON.stringify(seen))
     })
   }

@@ -44,7 +44,9 @@ export function readToEnd(socket: Socket): Promise<RawAnswer> {
 
 /** Sends bytes on a new connection and reads to its end. */
 export async function exchangeBytes(port: number, bytes: string | Buffer, localAddress?: string): Promise<RawAnswer> {
-  const socket = await connectTo(port, '127.0.0.1', localAddress)
+  const socket = await connectTo(port, '127.0.0.1', localAddress).catch((error: NodeJS.ErrnoException) => error)
+  // Reset before the connect was even reported.
+  if (socket instanceof Error) return { text: '', error: socket.code ?? socket.message }
   const answer = readToEnd(socket)
   socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
   return answer

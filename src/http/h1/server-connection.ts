@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import type { ReasonCode } from '../../base/errors.ts'
 import { latin1 } from '../../base/bytes.ts'
 import { Timed, type TimerWheel } from '../../base/timer-wheel.ts'
@@ -161,7 +162,7 @@ export class ServerConnection extends Timed implements ByteReader, ClientStream 
           const sink = this.#sink
           this.#sink = null
           sink?.onGone('client-too-slow')
-          this.socket.resetAndDestroy()
+          reset(this.socket)
           return
         }
         this.#progress = sent
@@ -184,7 +185,7 @@ export class ServerConnection extends Timed implements ByteReader, ClientStream 
     const sink = this.#sink
     this.#sink = null
     sink?.onGone(code)
-    this.socket.resetAndDestroy()
+    reset(this.socket)
   }
 
   /** Closes the connection, unless something is under way. */
@@ -498,7 +499,7 @@ export class ServerConnection extends Timed implements ByteReader, ClientStream 
     if (this.#state === CLOSED) return
     this.#out.flush()
     // A close-delimited body ends with FIN: only a reset tells that it is not whole.
-    if (this.#lengthOut < 0 && !this.#chunkedOut) this.socket.resetAndDestroy()
+    if (this.#lengthOut < 0 && !this.#chunkedOut) reset(this.socket)
     else this.socket.destroy()
   }
 
@@ -548,4 +549,10 @@ export class ServerConnection extends Timed implements ByteReader, ClientStream 
     if (heads.length < 1024) heads.push(this.head)
     this.head = NO_HEAD
   }
+}
+
+/** Ends a connection so that the client cannot take what it got for whole. Only TCP has a reset; TLS ends without close_notify. */
+function reset(socket: Socket): void {
+  if (socket instanceof TLSSocket || socket.remoteAddress === undefined) socket.destroy()
+  else socket.resetAndDestroy()
 }

@@ -45,9 +45,9 @@ test('the headers that HAProxy sends are read right', needs('haproxy', 'openssl'
       client.write('hello')
       await once(client, 'connect')
       client.on('error', ignore)
-      const { info, slot, firstBytes, socket } = await deliveredFrom(open, client)
+      const { info, firstBytes, socket } = await deliveredFrom(open, client)
       assert.deepEqual([info.peerIp, info.peerPort], [localAddress, client.localPort], variant)
-      assert.deepEqual([slot.destinationIp, slot.destinationPort], [host, ports[i]], variant)
+      assert.deepEqual([info.destination?.ip, info.destination?.port], [host, ports[i]], variant)
       const types = info.proxyTlvs?.map((tlv) => tlv.type) ?? []
       assert.equal(types.includes(TLV.crc32c), variant.includes('crc32c'), variant)
       assert.equal(types.includes(TLV.uniqueId), variant.includes('unique-id'), variant)

@@ -78,6 +78,11 @@ export class TestCa {
     return { certificate: this.#read('leaf.pem'), key: this.#read('leaf.key') }
   }
 
+  /** The CA's own certificate and key: self-signed. */
+  get pair(): CertificatePair {
+    return { certificate: this.certificate, key: this.#read('ca.key') }
+  }
+
   /** Removes its files. */
   remove(): void {
     rmSync(this.#folder, { recursive: true, force: true })

@@ -39,7 +39,7 @@ export class OpenListener {
       proxyProtocol: null,
       trustedProxies: null,
       limits: { connections: 100, connectionsPerClient: 100, handshakes: 100, handshakesPerClient: 100 },
-      timeouts: { handshakeMs: 5000, headMs: 5000 },
+      timeouts: { handshakeMs: 5000 },
       ...settings,
     }
     const share = {

@@ -15,7 +15,7 @@ export interface HandshakeListener {
 }
 
 /** The protocols offered by ALPN. A client that offers only others is refused with no_application_protocol (RFC 7301 3.2). */
-const PROTOCOLS = ['http/1.1']
+const PROTOCOLS = ['http/1.1', 'http/1.0']
 
 /**
  * Runs TLS handshakes on accepted sockets, for one version of a listener's settings.

@@ -85,8 +85,25 @@ export class EndpointSet implements EndpointObserver {
    * Chooses the endpoint of an attempt; null when all are unhealthy: answer `upstream-unavailable`.
    * @param hash 32 bits of the caller's key, see `hashText`; only the hash balancer looks at it.
    * @param avoid the endpoint of the failed attempt: comes back only if there is no other.
+   * @param tried those of all failed attempts; null: only `avoid`. One of them is chosen only when every one has been tried.
    */
-  pick(hash: number, avoid: Endpoint | null): Endpoint | null {
+  pick(hash: number, avoid: Endpoint | null, tried: readonly Endpoint[] | null = null): Endpoint | null {
+    const picked = this.#pick(hash, avoid)
+    if (picked === null || tried === null || !tried.includes(picked)) return picked
+    const { chosen, reserve } = this.#candidates
+    return this.#untried(chosen, tried) ?? this.#untried(reserve, tried) ?? picked
+  }
+
+  #untried(endpoints: readonly Endpoint[], tried: readonly Endpoint[]): Endpoint | null {
+    const from = Math.floor(this.#inputs.random() * endpoints.length)
+    for (let i = 0; i < endpoints.length; i++) {
+      const endpoint = endpoints[(from + i) % endpoints.length]!
+      if (!tried.includes(endpoint)) return endpoint
+    }
+    return null
+  }
+
+  #pick(hash: number, avoid: Endpoint | null): Endpoint | null {
     if (
       this.#stale ||
       Atomics.load(this.#cells.words, Header.VERSION) !== this.#version ||

@@ -59,7 +59,7 @@ export const contentLengthCases: readonly RequestCase[] = [
     'arabic-digit': '\xd9\xa5',
     'fullwidth-digit': '\xef\xbc\x95',
     superscript: '\xb2',
-    underscore: '5_0',
+    'digit-underscore': '5_0',
     quoted: '"5"',
     parenthesis: '(5)',
     percent: '%35',

@@ -81,6 +81,9 @@ function secure(connection: UpstreamConnection, tls: DialTls, options: object, s
   socket.on('session', (session) => {
     tls.session = session
   })
+  if (socket.connecting) socket.once('connect', () => connection.handshakeBegun())
+  else connection.handshakeBegun()
+  socket.on('error', (error) => connection.tlsFailed(error))
   socket.once('secureConnect', () => connection.opened())
 }
 

@@ -7,11 +7,15 @@ import { INCOMPLETE } from '../../../http/h1/parse-fields.ts'
 import { parseResponseHead, RESPONSE_INVALID } from '../../../http/h1/parse-response.ts'
 import { CHUNKED, ResponseHead, UNTIL_CLOSE } from '../../../http/message.ts'
 
-/** How an attempt broke. The first two mean that the endpoint has seen nothing of the request. */
+/**
+ * How an attempt broke. The first three mean that the endpoint has seen nothing of the request. `tls-late`: TLS broke after our
+ * end of the handshake, as when a TLS 1.3 endpoint refuses the certificate that it was shown.
+ */
 export type UpstreamFailure =
   | 'connect'
   | 'connect-timeout'
   | 'tls'
+  | 'tls-late'
   | 'reset'
   | 'response-timeout'
   | 'body-timeout'
@@ -77,6 +81,7 @@ export class UpstreamConnection extends Timed implements ByteReader {
   #requestSent = false
   #paused = false
   #endless = false
+  #handshaking = false
 
   constructor(keeper: IdleKeeper, wheel: TimerWheel, timeouts: UpstreamTimeouts) {
     super()
@@ -100,6 +105,16 @@ export class UpstreamConnection extends Timed implements ByteReader {
     this.#state = IDLE
     this.#wheel.remove(this)
     this.#sink?.onConnected()
+  }
+
+  /** TCP stands and the TLS handshake begins: what breaks now is not for want of a connection. */
+  handshakeBegun(): void {
+    this.#handshaking = true
+  }
+
+  /** TLS reports an error; the end of the connection follows, and would look like any other. */
+  tlsFailed(error: Error): void {
+    if (this.#state === HEAD && !this.answered && !this.reused && isTlsError(error)) this.#fail('tls-late')
   }
 
   openFailed(failure: UpstreamFailure): void {
@@ -224,7 +239,7 @@ export class UpstreamConnection extends Timed implements ByteReader {
     } else if (this.#state === TUNNEL) {
       this.#sink?.onResponseEnd('')
     } else if (this.#state === CONNECTING) {
-      this.#fail('connect')
+      this.#fail(this.#handshaking ? 'tls' : 'connect')
     } else {
       this.#fail('reset')
     }
@@ -236,7 +251,7 @@ export class UpstreamConnection extends Timed implements ByteReader {
 
   onClose(error: Error | null): void {
     if (this.#state === CLOSED) return
-    if (this.#state === CONNECTING) this.#fail(isTlsError(error) ? 'tls' : 'connect')
+    if (this.#state === CONNECTING) this.#fail(this.#handshaking || isTlsError(error) ? 'tls' : 'connect')
     else this.#fail('reset')
   }
 
@@ -347,5 +362,7 @@ export class UpstreamConnection extends Timed implements ByteReader {
 
 function isTlsError(error: Error | null): boolean {
   const code = (error as NodeJS.ErrnoException | null)?.code ?? ''
-  return /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|HOSTNAME_MISMATCH|INVALID_CA|ERR_OSSL|EPROTO)/.test(code)
+  return /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|HOSTNAME_MISMATCH|INVALID_CA|ERR_OSSL|EPROTO)/.test(
+    code,
+  )
 }
