@@ -11,6 +11,8 @@ const terminal: Terminal = {
 }
 
 const args = process.argv.slice(2)
+// Until the edge takes its signals over: SIGHUP would end it and SIGUSR1 open Node's debugger, and neither has work to do yet.
+if (args[0] === 'run') for (const early of ['SIGHUP', 'SIGUSR1'] as const) process.on(early, () => {})
 // `sallyport schema | head` is no error.
 if (args[0] !== 'run')
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))

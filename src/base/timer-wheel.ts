@@ -22,17 +22,26 @@ export class TimerWheel {
   readonly #slots: (Timed | null)[]
   readonly #now: () => number
   #tick: number
+  #nowMs: number
 
   /** @param now monotonic milliseconds */
   constructor(now: () => number, tickMs = 50, slots = 1024) {
     this.tickMs = tickMs
     this.#slots = new Array<Timed | null>(slots).fill(null)
     this.#now = now
-    this.#tick = Math.floor(now() / tickMs)
+    this.#nowMs = now()
+    this.#tick = Math.floor(this.#nowMs / tickMs)
   }
 
+  /** The time of the event that runs: as of the last `touch` or tick, so at most one tick old. */
   now(): number {
-    return this.#now()
+    return this.#nowMs
+  }
+
+  /** Reads the clock: at the start of each event that brings bytes or a connection, not for each question about the time. */
+  touch(): number {
+    this.#nowMs = this.#now()
+    return this.#nowMs
   }
 
   /** Sets the deadline, earlier or later than before. Infinity disarms. */
@@ -55,7 +64,7 @@ export class TimerWheel {
 
   /** Runs what is due. Call it every `tickMs`; a late call catches up. */
   advance(): void {
-    const now = this.#now()
+    const now = this.touch()
     const last = Math.floor(now / this.tickMs)
     // After a long pause one whole turn sees every slot.
     const first = Math.max(this.#tick + 1, last - this.#slots.length + 1)

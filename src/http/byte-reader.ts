@@ -1,5 +1,4 @@
 import { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
 
 /** What reads a socket. The bytes are valid only during the call: whoever keeps them copies them. */
 export interface ByteReader {
@@ -15,13 +14,6 @@ export interface ByteReader {
 /** One read buffer for all plain sockets of a thread: reading allocates nothing, however many connections there are. */
 const SHARED = Buffer.allocUnsafeSlow(64 * 1024)
 
-/** A net.Socket as Node makes it, with the handle it reads from. */
-interface SocketWithHandle extends Socket {
-  _handle: object | null
-  _readableState: { readonly ended: boolean }
-  _server?: unknown
-}
-
 const READER = Symbol('reader')
 interface ReadSocket extends Socket {
   [READER]: ByteReader
@@ -29,33 +21,45 @@ interface ReadSocket extends Socket {
 }
 
 /**
- * Gives a socket's bytes to `reader`; returns the socket to write to and to pause and resume.
+ * Gives the bytes of an accepted socket (paused, plain or TLS after its handshake) to `reader`.
  *
- * A plain accepted socket (paused, nothing read) is taken over by its handle, so that it reads into the shared buffer
- * (`onread` of net.Socket; Node offers it to outgoing connections only). Others (TLS) are read by `data` events.
+ * The socket is made to read into the shared buffer, as `onread` does for outgoing connections; Node offers that option
+ * to nobody else. Where it cannot be done (bytes wait already, another version of Node) the socket is read by `data` events.
  */
-export function readFrom(socket: Socket, reader: ByteReader): Socket {
-  const plain = socket as SocketWithHandle
-  const isRead = socket.readableLength > 0 || socket.readableFlowing || plain._readableState.ended
-  if (socket instanceof TLSSocket || !plain._handle || isRead) {
-    listen(socket, reader)
-    socket.on('data', onData)
+export function readFrom(socket: Socket, reader: ByteReader): void {
+  listen(socket, reader)
+  if (socket.destroyed) {
+    process.nextTick(() => reader.onClose(null))
+  } else if (socket.readableEnded) {
     // What happened while nobody listened is told now.
-    if (socket.destroyed) process.nextTick(() => reader.onClose(null))
-    else if (socket.readableEnded) process.nextTick(() => reader.onEnd())
-    return socket
+    process.nextTick(() => reader.onEnd())
+  } else if (shareBuffer(socket, reader)) {
+    socket.resume()
+  } else {
+    socket.on('data', onData)
   }
-  const taken = new Socket({
-    handle: plain._handle,
-    allowHalfOpen: true,
-    onread: onreadFor(reader),
-  } as ConstructorParameters<typeof Socket>[0]) as SocketWithHandle
-  taken._server = plain._server
-  plain._server = null
-  plain._handle = null
-  plain.removeAllListeners()
-  listen(taken, reader)
-  return taken
+}
+
+/** What `onread` sets on a socket: properties of Node's own, found by their names. Null when this Node has others. */
+const ONREAD = onreadProperties()
+
+function onreadProperties(): { buffer: symbol; callback: symbol } | null {
+  const symbols = Object.getOwnPropertySymbols(new Socket())
+  const buffer = symbols.find((symbol) => symbol.description === 'kBuffer')
+  const callback = symbols.find((symbol) => symbol.description === 'kBufferCb')
+  return buffer === undefined || callback === undefined ? null : { buffer, callback }
+}
+
+/** True when sockets that were accepted read into the shared buffer on this Node. */
+export const SHARES_BUFFER: boolean = ONREAD !== null
+
+function shareBuffer(socket: Socket, reader: ByteReader): boolean {
+  const open = socket as Socket & { _handle?: { useUserBuffer?: (buffer: Buffer) => void } } & Record<symbol, unknown>
+  if (ONREAD === null || socket.readableLength > 0 || typeof open._handle?.useUserBuffer !== 'function') return false
+  open[ONREAD.buffer] = SHARED
+  open[ONREAD.callback] = onreadFor(reader).callback
+  open._handle.useUserBuffer(SHARED)
+  return true
 }
 
 /** The `onread` option for an outgoing plain connection whose bytes go to `reader`. */

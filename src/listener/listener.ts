@@ -32,7 +32,7 @@ export class Listener implements PendingOwner, HandshakeListener {
   #acceptor: TlsAcceptor | null = null
   readonly #deliver: Deliver
   readonly #events: ListenerEvents
-  readonly #server: Server
+  readonly #servers: Server[]
   readonly #overload = new OverloadReply()
   /** Connections in their TLS handshake. Bounded by `limits.handshakes`. */
   readonly #handshakes = new Map<Socket, PendingConnection>()
@@ -49,8 +49,11 @@ export class Listener implements PendingOwner, HandshakeListener {
     const count = new SharedCount(share.connectionCells, share.thread)
     this.table = new ConnectionTable(settings.limits, count, () => events.onClosed())
     this.#acceptor = this.#createAcceptor(settings, share.ticketKeys)
-    this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true })
-    this.#server.on('connection', (socket) => this.#onConnection(socket))
+    const onConnection = (socket: Socket): void => this.#onConnection(socket)
+    const sockets = 'path' in settings.address ? 1 : (share.sockets ?? 1)
+    this.#servers = Array.from({ length: sockets }, () =>
+      createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, onConnection),
+    )
   }
 
   /** The listener's name in the configuration. */
@@ -72,14 +75,23 @@ export class Listener implements PendingOwner, HandshakeListener {
     if ('path' in address) {
       if (this.#share.threads > 1 && this.#share.thread > 0) throw new Error('a unix socket is for one thread only')
       await removeStaleSocket(address.path)
-      await this.#bind({ path: address.path, backlog: BACKLOG })
+      await bind(this.#servers[0], { path: address.path, backlog: BACKLOG }, this.#events)
       restrictSocket(address.path)
       return 0
     }
-    const port = options.port ?? address.port
-    await this.#bind({ host: address.host, port, backlog: BACKLOG, reusePort: this.#share.threads > 1 })
-    const bound = this.#server.address()
-    return bound !== null && typeof bound === 'object' ? bound.port : port
+    const reusePort = this.#share.threads > 1 || this.#servers.length > 1
+    let port = options.port ?? address.port
+    for (const server of this.#servers) {
+      try {
+        await bind(server, { host: address.host, port, backlog: BACKLOG, reusePort }, this.#events)
+      } catch (error) {
+        for (const open of this.#servers) if (open.listening) open.close()
+        throw error
+      }
+      const bound = server.address()
+      if (bound !== null && typeof bound === 'object') port = bound.port
+    }
+    return port
   }
 
   /**
@@ -96,14 +108,18 @@ export class Listener implements PendingOwner, HandshakeListener {
 
   /** Stops to accept; resolves when the address is free. Open connections go on. */
   async stopAccepting(): Promise<void> {
-    if (!this.#server.listening) return
+    if (!this.#isListening) return
     // What the kernel has accepted already would be reset by the close: take it in first. Node accepts one in each turn.
     for (let turn = 0, quiet = 0; quiet < 2 && turn < BACKLOG; turn++) {
       const before = this.#accepted
       await new Promise((resolve) => setImmediate(resolve))
       quiet = this.#accepted === before ? quiet + 1 : 0
     }
-    if (this.#server.listening) this.#server.close()
+    for (const server of this.#servers) if (server.listening) server.close()
+  }
+
+  get #isListening(): boolean {
+    return this.#servers.some((server) => server.listening)
   }
 
   onHeader(pending: PendingConnection, rest: Buffer | null): void {
@@ -197,17 +213,16 @@ export class Listener implements PendingOwner, HandshakeListener {
     const contexts = createSecureContexts(settings.name, settings.tls, ticketKeys)
     return new TlsAcceptor(settings.tls, contexts, settings.timeouts.handshakeMs, this, this.#share.now ?? Date.now)
   }
+}
 
-  #bind(options: Parameters<Server['listen']>[0]): Promise<void> {
-    const server = this.#server
-    return new Promise((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(options, () => {
-        server.off('error', reject)
-        // EMFILE and its kin: without a handler one would end the thread.
-        server.on('error', (error) => this.#events.onError(error))
-        resolve()
-      })
+function bind(server: Server, options: Parameters<Server['listen']>[0], events: ListenerEvents): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options, () => {
+      server.off('error', reject)
+      // EMFILE and its kin: without a handler one would end the thread.
+      server.on('error', (error) => events.onError(error))
+      resolve()
     })
-  }
+  })
 }

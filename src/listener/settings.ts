@@ -26,6 +26,11 @@ export interface ListenerSettings {
 
 /** What a listener shares with its twins on other threads. */
 export interface ListenerShare {
+  /**
+   * Listening sockets of this thread on one address, default 1; more need SO_REUSEPORT. Node accepts one connection per
+   * socket and turn of its event loop, so with a single one a loaded thread takes newcomers in only slowly.
+   */
+  readonly sockets?: number
   /** Index of this thread, 0 to threads - 1. */
   readonly thread: number
   readonly threads: number

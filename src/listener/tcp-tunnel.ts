@@ -79,8 +79,10 @@ export class TcpTunnel {
     picked.started()
     const { host, port, path } = picked
     const endpoint = new TunnelSide(path === undefined ? { host, port } : { path }, (side, error) => {
-      if (!this.#joined) this.#connectFailed(side, 'upstream-connect-failed')
-      else this.#endpointClosed(side, error)
+      // One that was given up has nothing to say any more.
+      if (side !== this.#endpoint) return
+      if (this.#joined) this.#endpointClosed(side, error)
+      else this.#connectFailed(side, 'upstream-connect-failed')
     })
     this.#endpoint = endpoint
     endpoint.socket.once('connect', () => {

@@ -16,6 +16,7 @@ export class TunnelSide implements ByteReader {
   received = 0
   closed = false
   #other: TunnelSide | null = null
+  readonly #accepted: boolean
   readonly #onClosed: (side: TunnelSide, error: Error | null) => void
 
   /**
@@ -24,9 +25,11 @@ export class TunnelSide implements ByteReader {
    */
   constructor(from: Socket | TunnelAddress, onClosed: (side: TunnelSide, error: Error | null) => void) {
     this.#onClosed = onClosed
+    this.#accepted = 'writable' in from
     if ('writable' in from) {
-      this.socket = readFrom(from, this)
-      this.socket.pause()
+      this.socket = from
+      // Until it is read only its end by us can happen to it, and an error of that concerns nobody.
+      from.on('error', ignore)
     } else {
       this.socket = createConnection({ ...from, allowHalfOpen: true, noDelay: true, onread: onreadFor(this) })
       listen(this.socket, this)
@@ -37,14 +40,17 @@ export class TunnelSide implements ByteReader {
   /** From now on what is read goes to `other`. */
   joinTo(other: TunnelSide): void {
     this.#other = other
-    // The FIN may have come while the endpoint was being connected.
-    if (this.socket.readableEnded) other.socket.end()
-    this.socket.resume()
+    // Told at once of a FIN that came while the endpoint was being connected.
+    if (this.#accepted) readFrom(this.socket, this)
   }
 
   onBytes(buf: Buffer, start: number, end: number): void {
     const other = this.#other
-    if (other === null) return
+    if (other === null) {
+      // Rather no connection than one with bytes missing.
+      this.socket.destroy()
+      return
+    }
     this.received += end - start
     other.writer.bytes(buf, start, end)
     if (!other.writer.flush()) this.socket.pause()
@@ -63,3 +69,5 @@ export class TunnelSide implements ByteReader {
     this.#onClosed(this, error)
   }
 }
+
+const ignore = (): void => {}

@@ -1,8 +1,8 @@
 import { isIP } from 'node:net'
-import { unmapIp } from '../base/cidr.ts'
 import type { ConnectionInfo } from '../core/connection-info.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { isHost } from '../http/h1/host.ts'
+import { formatIpv4, formatIpv6, parseIpText } from '../listener/ip-text.ts'
 
 /** Entries of X-Forwarded-For or Forwarded that are looked at, from the right; a longer chain is no chain of proxies. */
 const MAX_HOPS = 32
@@ -30,7 +30,9 @@ function directFields(connection: ConnectionInfo, authority: string): string {
   if (connection.forwardedAuthority === authority) return connection.forwardedFields
   const { peerIp, scheme } = connection
   connection.forwardedAuthority = authority
-  connection.forwardedFields = fieldsFor(peerIp, forwardedElement(peerIp, authority, scheme), scheme, authority)
+  // Over a unix socket nobody has an address, and none is made up.
+  const chain = peerIp === 'unix' ? 'unknown' : peerIp
+  connection.forwardedFields = fieldsFor(chain, forwardedElement(peerIp, authority, scheme), scheme, authority)
   return connection.forwardedFields
 }
 
@@ -87,15 +89,18 @@ function forwardedNodes(value: string): string[] {
   })
 }
 
-/** An address with an optional port, as X-Forwarded-For and Forwarded carry them; null if it is none. */
+const SCRATCH = new Uint8Array(16)
+
+/**
+ * An address with an optional port, as X-Forwarded-For and Forwarded carry them; null if it is none. One address has one
+ * text, however it was written: limits and hashes by client go by it.
+ */
 function addressOf(text: string): string | null {
   const entry = text.trim()
-  if (isIP(entry) !== 0) return unmapIp(entry.toLowerCase())
-  const bracketed = /^\[([0-9a-fA-F:.]+)\](?::\d{1,5})?$/.exec(entry)
-  if (bracketed !== null)
-    return isIP(bracketed[1] as string) === 6 ? unmapIp((bracketed[1] as string).toLowerCase()) : null
-  const withPort = /^([\d.]+):\d{1,5}$/.exec(entry)
-  return withPort !== null && isIP(withPort[1] as string) === 4 ? (withPort[1] as string) : null
+  const found = /^\[([0-9a-fA-F:.]*:[0-9a-fA-F:.]*)\](?::\d{1,5})?$/.exec(entry) ?? /^([\d.]+):\d{1,5}$/.exec(entry)
+  const length = parseIpText(found === null ? entry : (found[1] as string), SCRATCH)
+  if (length === 0) return null
+  return length === 4 ? formatIpv4(SCRATCH, 0) : formatIpv6(SCRATCH, 0)
 }
 
 /** Host without port and final dot, lower case. */

@@ -27,6 +27,9 @@ import type { EngineHost, ListenResult, ThreadEngine } from './thread-engine.ts'
 /** A TCP connection that an endpoint did not take has sent nothing yet, so another endpoint may be tried. */
 const TCP_ATTEMPTS = 3
 
+/** Listening sockets of one thread on one address: connections taken in per turn of its event loop. */
+const ACCEPT_SOCKETS = 8
+
 interface Candidate {
   readonly compiled: CompiledConfig
   readonly plans: readonly ListenerPlan[]
@@ -174,7 +177,7 @@ export class EdgeEngine implements ThreadEngine {
 
   #start(snapshot: Snapshot): void {
     this.#handler = new Handler(snapshot, {
-      now: () => performance.timeOrigin + performance.now(),
+      now: () => performance.timeOrigin + this.#wheel.now(),
       random: Math.random,
       nextId: () => this.#ids.next(),
       date: dateField,
@@ -235,6 +238,7 @@ export class EdgeEngine implements ThreadEngine {
       if (settings.tls !== null) createSecureContexts(name, settings.tls, ticketKeys)
       const key = listenerKey(name, listener.address)
       const { slot: thread, threads } = this.#host
+      const sockets = this.#host.reusePort ? ACCEPT_SOCKETS : 1
       const wanted = connectionSettings(listener)
       next.set(key, wanted)
       const live = this.#connections.get(key) ?? wanted
@@ -249,7 +253,7 @@ export class EdgeEngine implements ThreadEngine {
       return {
         key,
         settings,
-        share: { thread, threads, connectionCells: shared.connections[key], ticketKeys },
+        share: { thread, threads, connectionCells: shared.connections[key], ticketKeys, sockets },
         events: this.#events(name, recorder),
         deliver,
         url: (port) => listenerUrl(listener, port),

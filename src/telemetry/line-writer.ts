@@ -2,7 +2,7 @@ import { close, constants, open, openSync, write } from 'node:fs'
 import type { WriteTurn } from './write-turn.ts'
 
 /** Lines are written when this many bytes have come together. */
-const BATCH_BYTES = 32 * 1024
+const BATCH_BYTES = 64 * 1024
 const SCRATCH_BYTES = BATCH_BYTES + 8 * 1024
 /** Lines are written after this time at the latest. */
 const FLUSH_MS = 200

@@ -12,6 +12,7 @@ import type { Endpoint } from './endpoints/endpoint.ts'
 import { hashOf } from './hash-key.ts'
 import type { HttpUpstream } from './http-upstream.ts'
 import { isIdempotent, mayRetry } from './retry.ts'
+import type { ConnectionPool } from './transports/http/connection-pool.ts'
 import { requestText } from './transports/http/request-text.ts'
 import type { ResponseSink, UpstreamConnection, UpstreamFailure } from './transports/http/upstream-connection.ts'
 
@@ -27,6 +28,8 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
   #admitted = false
   #endpoint: Endpoint | null = null
   #connection: UpstreamConnection | null = null
+  /** Where the connection came from: it goes back there, whatever a reload did meanwhile. */
+  #pool: ConnectionPool | null = null
   #attemptStartedMs = 0
   /** What the endpoint of this attempt answered with; 0 when it did not. */
   #attemptStatus = 0
@@ -39,7 +42,9 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
   /** Endpoints of failed attempts; null before the first retry. */
   #tried: Endpoint[] | null = null
   #tunnel = false
-  #halfTunnel = false
+  /** Who said FIN in the tunnel. */
+  #clientEnded = false
+  #endpointEnded = false
   #done = false
 
   constructor(upstream: HttpUpstream, exchange: Exchange) {
@@ -104,6 +109,7 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
       }
     }
     const pool = upstream.pool(endpoint)
+    this.#pool = pool
     const prelude = upstream.proxyHeader === null ? null : upstream.proxyHeader(exchange)
     const connection = (fresh || prelude !== null ? null : pool.take()) ?? pool.open(prelude)
     this.#connection = connection
@@ -161,14 +167,14 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
 
   onResponseEnd(trailers: string): void {
     if (this.#tunnel) {
+      this.#endpointEnded = true
       this.#stream.endTunnel()
       this.#tunnelEnded()
       return
     }
     const connection = this.#connection as UpstreamConnection
-    const endpoint = this.#endpoint as Endpoint
     this.#leaveEndpoint()
-    this.#upstream.pool(endpoint).release(connection, this.#upstream.proxyHeader === null)
+    this.#pool?.release(connection, this.#upstream.proxyHeader === null)
     const kept = this.#exchange.request.teTrailers ? trailers : ''
     const stream = this.#stream
     this.#end('ok')
@@ -189,9 +195,15 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
     const endpoint = this.#endpoint as Endpoint
     const exchange = this.#exchange
     const stale = failure === 'reset' && connection.reused && !connection.answered
-    // A connection that the endpoint had given up says nothing about its health.
-    if (!stale) endpoint.failed()
+    // A connection that the endpoint had given up says nothing about its health; one that answered was judged by that.
+    if (!stale && this.#attemptStatus === 0) endpoint.failed()
     this.#leaveEndpoint()
+    if (this.#endpointEnded) {
+      // It has said all and takes no more: its last words must not be cut off with the connection.
+      this.#end('ok')
+      this.#stream.sendEnd('')
+      return
+    }
     if (this.#tunnel || this.#responding) {
       this.#stream.abort()
       this.#end(this.#tunnel ? 'ok' : REASON_OF[failure])
@@ -227,6 +239,7 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
   onBodyEnd(trailers: string): void {
     const connection = this.#connection as UpstreamConnection
     if (this.#tunnel) {
+      this.#clientEnded = true
       connection.endTunnel()
       this.#tunnelEnded()
       return
@@ -259,11 +272,11 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
 
   onGone(code: ReasonCode): void {
     if (this.#done) return
-    if (this.#ticket !== null) {
-      this.#upstream.admission.cancel(this.#ticket)
-      this.#ticket = null
-    }
-    this.#abandon()
+    if (this.#clientEnded) {
+      // It had said all and takes no more: what it said still goes to the endpoint.
+      this.#connection?.letGo()
+      this.#leaveEndpoint()
+    } else this.#abandon()
     // A tunnel that its client leaves has ended as tunnels do.
     this.#end(this.#tunnel && code === 'client-gone' ? 'ok' : code)
   }
@@ -294,14 +307,14 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
     this.#connection?.flush()
   }
 
-  /** One side said FIN. After the second the sockets close by themselves, once all is written. */
+  /** One side said FIN; the tunnel is over with the second. What was given for either side is still sent. */
   #tunnelEnded(): void {
-    if (!this.#halfTunnel) {
-      this.#halfTunnel = true
-      return
-    }
+    if (!this.#clientEnded || !this.#endpointEnded) return
+    const stream = this.#stream
+    this.#connection?.letGo()
     this.#leaveEndpoint()
     this.#end('ok')
+    stream.sendEnd('')
   }
 
   /** The endpoint broke the rules: nothing it sent on this connection is used. */
@@ -361,7 +374,12 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
     this.#exchange.owner.ended(this.#exchange, outcome)
   }
 
+  /** Leaves the queue or gives the slot back. */
   #release(): void {
+    if (this.#ticket !== null) {
+      this.#upstream.admission.cancel(this.#ticket)
+      this.#ticket = null
+    }
     if (!this.#admitted) return
     this.#admitted = false
     this.#upstream.admission.leave()

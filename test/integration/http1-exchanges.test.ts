@@ -11,33 +11,41 @@ const ok = (body: string, fields = ''): string =>
 const heads = (wire: Wire): number => wire.text.split('\r\n\r\n').length - 1
 const statuses = (wire: Wire): number[] => readResponses(wire.text, []).map(({ startLine }) => statusOf(startLine))
 
-story('pipelined requests are answered in order, those of the edge and those of the endpoint mixed', {}, async (edge, endpoint, open) => {
-  endpoint.answerAll((head) => ok(/^GET (\S+)/.exec(head)?.[1] ?? ''))
-  const client = await open()
-  const paths = Array.from({ length: 300 }, (_, i) => (i % 3 === 0 ? '/fixed' : `/p${i}`))
-  client.send(paths.map((path) => get(path)).join(''))
-  await edge.untilEnded(300)
-  await client.until(({ text }) => text.endsWith('/p299'), 'the last answer')
-  assert.deepEqual(
-    readResponses(client.text, []).map(({ body }) => body),
-    paths.map((path) => (path === '/fixed' ? 'fixed' : path)),
-  )
-  assert.equal(endpoint.connections.length, 1, 'one connection serves them all')
-})
+story(
+  'pipelined requests are answered in order, those of the edge and those of the endpoint mixed',
+  {},
+  async (edge, endpoint, open) => {
+    endpoint.answerAll((head) => ok(/^GET (\S+)/.exec(head)?.[1] ?? ''))
+    const client = await open()
+    const paths = Array.from({ length: 300 }, (_, i) => (i % 3 === 0 ? '/fixed' : `/p${i}`))
+    client.send(paths.map((path) => get(path)).join(''))
+    await edge.untilEnded(300)
+    await client.until(({ text }) => text.endsWith('/p299'), 'the last answer')
+    assert.deepEqual(
+      readResponses(client.text, []).map(({ body }) => body),
+      paths.map((path) => (path === '/fixed' ? 'fixed' : path)),
+    )
+    assert.equal(endpoint.connections.length, 1, 'one connection serves them all')
+  },
+)
 
-story('pipelined requests with bodies of both framings keep their order and their bodies', {}, async (edge, endpoint, open) => {
-  endpoint.answerAll((head) => ok(/^\w+ (\S+)/.exec(head)?.[1] ?? ''))
-  const client = await open()
-  const one = (i: number): string => `POST /p${i} HTTP/1.1\r\n${HOST}Content-Length: 3\r\n\r\nab${i % 10}`
-  const text = Array.from({ length: 50 }, (_, i) => one(i)).join('')
-  for (let at = 0; at < text.length; at += 97) client.send(text.slice(at, at + 97))
-  await edge.untilEnded(50)
-  await client.until(({ text }) => text.endsWith('/p49'), 'the last answer')
-  assert.deepEqual(
-    readResponses(client.text, []).map(({ body }) => body),
-    Array.from({ length: 50 }, (_, i) => `/p${i}`),
-  )
-})
+story(
+  'pipelined requests with bodies of both framings keep their order and their bodies',
+  {},
+  async (edge, endpoint, open) => {
+    endpoint.answerAll((head) => ok(/^\w+ (\S+)/.exec(head)?.[1] ?? ''))
+    const client = await open()
+    const one = (i: number): string => `POST /p${i} HTTP/1.1\r\n${HOST}Content-Length: 3\r\n\r\nab${i % 10}`
+    const text = Array.from({ length: 50 }, (_, i) => one(i)).join('')
+    for (let at = 0; at < text.length; at += 97) client.send(text.slice(at, at + 97))
+    await edge.untilEnded(50)
+    await client.until(({ text }) => text.endsWith('/p49'), 'the last answer')
+    assert.deepEqual(
+      readResponses(client.text, []).map(({ body }) => body),
+      Array.from({ length: 50 }, (_, i) => `/p${i}`),
+    )
+  },
+)
 
 story('a slow answer holds back the answers of the requests behind it', {}, async (edge, endpoint, open) => {
   const client = await open()
@@ -48,7 +56,10 @@ story('a slow answer holds back the answers of the requests behind it', {}, asyn
   assert.equal(edge.ended.length, 0)
   upstream.send(ok('slow'))
   await client.until(({ text }) => text.endsWith('fixed'), 'both')
-  assert.deepEqual(readResponses(client.text, []).map(({ body }) => body), ['slow', 'fixed'])
+  assert.deepEqual(
+    readResponses(client.text, []).map(({ body }) => body),
+    ['slow', 'fixed'],
+  )
 })
 
 story('a connection to the endpoint is used again, also for other clients', {}, async (edge, endpoint, open) => {
@@ -60,7 +71,10 @@ story('a connection to the endpoint is used again, also for other clients', {}, 
     client.close()
   }
   assert.equal(endpoint.connections.length, 1)
-  assert.deepEqual(edge.ended.map(({ attempts }) => attempts), [1, 1, 1, 1, 1])
+  assert.deepEqual(
+    edge.ended.map(({ attempts }) => attempts),
+    [1, 1, 1, 1, 1],
+  )
 })
 
 story('a connection that the endpoint wants closed is not used again', {}, async (_, endpoint, open) => {
@@ -74,36 +88,44 @@ story('a connection that the endpoint wants closed is not used again', {}, async
   assert.equal(client.ended, false, 'the client keeps its own')
 })
 
-story('Expect: 100-continue goes to the endpoint, its 100 to the client, then the body', {}, async (edge, endpoint, open) => {
-  const client = await open()
-  client.send(`POST /e HTTP/1.1\r\n${HOST}Expect: 100-continue\r\nContent-Length: 4\r\n\r\n`)
-  const upstream = await endpoint.next()
-  await upstream.until((wire) => heads(wire) === 1, 'the head alone')
-  assert.match(upstream.text, /\r\nExpect: 100-continue\r\n/)
-  upstream.send('HTTP/1.1 100 Continue\r\n\r\n')
-  await client.untilText('HTTP/1.1 100 Continue\r\n\r\n')
-  client.send('body')
-  await upstream.until(({ text }) => text.endsWith('body'), 'the body')
-  upstream.send(ok('done'))
-  await client.until(({ text }) => text.endsWith('done'), 'the answer')
-  assert.deepEqual(statuses(client), [100, 200])
-  assert.equal(edge.ended[0]?.bytesIn, 4)
-})
+story(
+  'Expect: 100-continue goes to the endpoint, its 100 to the client, then the body',
+  {},
+  async (edge, endpoint, open) => {
+    const client = await open()
+    client.send(`POST /e HTTP/1.1\r\n${HOST}Expect: 100-continue\r\nContent-Length: 4\r\n\r\n`)
+    const upstream = await endpoint.next()
+    await upstream.until((wire) => heads(wire) === 1, 'the head alone')
+    assert.match(upstream.text, /\r\nExpect: 100-continue\r\n/)
+    upstream.send('HTTP/1.1 100 Continue\r\n\r\n')
+    await client.untilText('HTTP/1.1 100 Continue\r\n\r\n')
+    client.send('body')
+    await upstream.until(({ text }) => text.endsWith('body'), 'the body')
+    upstream.send(ok('done'))
+    await client.until(({ text }) => text.endsWith('done'), 'the answer')
+    assert.deepEqual(statuses(client), [100, 200])
+    assert.equal(edge.ended[0]?.bytesIn, 4)
+  },
+)
 
-story('a final answer instead of a 100 ends the connection, since the body may or may not come', {}, async (edge, endpoint, open) => {
-  const client = await open()
-  client.send(`POST /e HTTP/1.1\r\n${HOST}Expect: 100-continue\r\nContent-Length: 4\r\n\r\n`)
-  const upstream = await endpoint.next()
-  await upstream.until((wire) => heads(wire) === 1, 'the head')
-  upstream.send('HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno')
-  await client.untilOver()
-  const [answer] = readResponses(client.text, [])
-  assert.ok(answer !== undefined)
-  assert.equal(statusOf(answer.startLine), 401)
-  assert.deepEqual(valuesOf(answer, 'connection'), ['close'])
-  await upstream.untilOver('the connection, on which a request was left half, closes')
-  assert.equal(edge.ended[0]?.outcome, 'ok')
-})
+story(
+  'a final answer instead of a 100 ends the connection, since the body may or may not come',
+  {},
+  async (edge, endpoint, open) => {
+    const client = await open()
+    client.send(`POST /e HTTP/1.1\r\n${HOST}Expect: 100-continue\r\nContent-Length: 4\r\n\r\n`)
+    const upstream = await endpoint.next()
+    await upstream.until((wire) => heads(wire) === 1, 'the head')
+    upstream.send('HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno')
+    await client.untilOver()
+    const [answer] = readResponses(client.text, [])
+    assert.ok(answer !== undefined)
+    assert.equal(statusOf(answer.startLine), 401)
+    assert.deepEqual(valuesOf(answer, 'connection'), ['close'])
+    await upstream.untilOver('the connection, on which a request was left half, closes')
+    assert.equal(edge.ended[0]?.outcome, 'ok')
+  },
+)
 
 story('an answer of the edge to Expect: 100-continue comes without a 100 and closes', {}, async (_, endpoint, open) => {
   const client = await open()
@@ -151,15 +173,18 @@ story('a client that said FIN behind its request is served', {}, async (edge, en
   assert.equal(edge.ended[0]?.outcome, 'ok')
 })
 
-story('a client that said FIN behind pipelined requests gets all answers, then FIN', {}, async (edge, endpoint, open) => {
-  endpoint.answerAll(() => ok('x'))
-  const client = await open()
-  client.send(get('/1') + get('/2') + get('/fixed') + get('/3')).end()
-  await client.untilOver()
-  // RFC 9112 9.3.2: the answers come in order; after the one that says close nothing needs to come.
-  assert.ok(edge.ended.length >= 1)
-  assert.equal(readResponses(client.text, []).length, edge.ended.length)
-})
+story(
+  'a client that said FIN behind pipelined requests gets all answers, then FIN',
+  {},
+  async (edge, endpoint, open) => {
+    endpoint.answerAll(() => ok('x'))
+    const client = await open()
+    client.send(get('/1') + get('/2') + get('/fixed') + get('/3')).end()
+    await client.untilOver()
+    assert.equal(readResponses(client.text, []).length, 4)
+    assert.equal(edge.ended.length, 4)
+  },
+)
 
 story('a FIN in the middle of a head or body ends the connection at once', {}, async (edge, endpoint, open) => {
   const idle = await open()
@@ -179,16 +204,20 @@ story('a FIN in the middle of a head or body ends the connection at once', {}, a
   }
 })
 
-story('a partial head held behind a slow answer, then FIN: the connection ends with the answer', {}, async (edge, endpoint, open) => {
-  const client = await open()
-  client.send(`${get('/slow')}GET /part HTT`).end()
-  const upstream = await endpoint.next()
-  await upstream.until((wire) => heads(wire) === 1, 'the request')
-  upstream.send(ok('x'))
-  await client.untilOver()
-  assert.deepEqual(statuses(client), [200])
-  assert.equal(edge.ended.length, 1)
-})
+story(
+  'a partial head held behind a slow answer, then FIN: the connection ends with the answer',
+  {},
+  async (edge, endpoint, open) => {
+    const client = await open()
+    client.send(`${get('/slow')}GET /part HTT`).end()
+    const upstream = await endpoint.next()
+    await upstream.until((wire) => heads(wire) === 1, 'the request')
+    upstream.send(ok('x'))
+    await client.untilOver()
+    assert.deepEqual(statuses(client), [200])
+    assert.equal(edge.ended.length, 1)
+  },
+)
 
 story('a client that resets takes its request back from the endpoint', {}, async (edge, endpoint, open) => {
   const client = await open()
@@ -227,145 +256,192 @@ for (const [framing, begin] of [
   ['Content-Length', 'Content-Length: 10000000\r\n\r\n'],
   ['chunked', 'Transfer-Encoding: chunked\r\n\r\n989680\r\n'],
 ] as const) {
-  story(`an early final answer to 10 MB (${framing}) reaches a client that only sends, then the connection ends`, {}, async (edge, endpoint, open) => {
-    endpoint.onConnection = (wire) => {
-      wire.keep = false
-      wire.socket.once('data', () => wire.send('HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno'))
-    }
-    const client = await open()
-    client.send(`POST /early HTTP/1.1\r\n${HOST}${begin}`)
-    client.send(Buffer.alloc(10_000_000, 0x61))
-    await client.untilOver()
-    const [answer] = readResponses(client.text, [])
-    assert.ok(answer !== undefined)
-    assert.equal(statusOf(answer.startLine), 413)
-    assert.equal(answer.body, 'no')
-    assert.deepEqual(valuesOf(answer, 'connection'), ['close'])
-    assert.equal(client.error, null)
-    assert.equal((await edge.untilEnded(1)).outcome, 'ok')
-  })
+  story(
+    `an early final answer to 10 MB (${framing}) reaches a client that only sends, then the connection ends`,
+    {},
+    async (edge, endpoint, open) => {
+      endpoint.onConnection = (wire) => {
+        wire.keep = false
+        wire.socket.once('data', () => wire.send('HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno'))
+      }
+      const client = await open()
+      client.send(`POST /early HTTP/1.1\r\n${HOST}${begin}`)
+      client.send(Buffer.alloc(10_000_000, 0x61))
+      await client.untilOver()
+      const [answer] = readResponses(client.text, [])
+      assert.ok(answer !== undefined)
+      assert.equal(statusOf(answer.startLine), 413)
+      assert.equal(answer.body, 'no')
+      assert.deepEqual(valuesOf(answer, 'connection'), ['close'])
+      assert.equal(client.error, null)
+      assert.equal((await edge.untilEnded(1)).outcome, 'ok')
+    },
+  )
 }
 
-story('after an early answer a short rest of the body is read over and the next request served', {}, async (edge, endpoint, open) => {
-  const client = await open()
-  client.send(`POST /early HTTP/1.1\r\n${HOST}Content-Length: 40\r\n\r\nbegin`)
-  const upstream = await endpoint.next()
-  await upstream.untilText('begin')
-  upstream.send(ok('early'))
-  await client.untilText('early')
-  assert.equal(edge.ended.length, 1)
-  client.send(`${'GET /smuggled HTTP/1.1\r\nHost: a.test'.slice(0, 35).padEnd(35, ' ')}${get('/fixed')}`)
-  await client.until(({ text }) => text.endsWith('fixed'), 'the next answer')
-  assert.deepEqual(edge.ended.map(({ target }) => target), ['/early', '/fixed'])
-  await upstream.untilOver('the connection with half a request closes')
-})
+story(
+  'after an early answer a short rest of the body is read over and the next request served',
+  {},
+  async (edge, endpoint, open) => {
+    const client = await open()
+    client.send(`POST /early HTTP/1.1\r\n${HOST}Content-Length: 40\r\n\r\nbegin`)
+    const upstream = await endpoint.next()
+    await upstream.untilText('begin')
+    upstream.send(ok('early'))
+    await client.untilText('early')
+    assert.equal(edge.ended.length, 1)
+    client.send(`${'GET /smuggled HTTP/1.1\r\nHost: a.test'.slice(0, 35).padEnd(35, ' ')}${get('/fixed')}`)
+    await client.until(({ text }) => text.endsWith('fixed'), 'the next answer')
+    assert.deepEqual(
+      edge.ended.map(({ target }) => target),
+      ['/early', '/fixed'],
+    )
+    await upstream.untilOver('the connection with half a request closes')
+  },
+)
 
-story('a large body whose last bytes are read over after the answer keeps its connection', {}, async (edge, endpoint, open) => {
-  const client = await open()
-  const size = 600_000
-  client.send(`POST /early HTTP/1.1\r\n${HOST}Content-Length: ${size}\r\n\r\n`).send(Buffer.alloc(size - 10, 0x61))
-  const upstream = await endpoint.next()
-  await upstream.until(({ received }) => received > size, 'nearly all')
-  upstream.send(ok('early'))
-  await client.untilText('early')
-  assert.doesNotMatch(client.text, /Connection: close/)
-  client.send('a'.repeat(10) + get('/fixed'))
-  await client.until(({ text }) => text.endsWith('fixed'), 'the next answer')
-  assert.equal(edge.ended.length, 2)
-})
+story(
+  'a large body whose last bytes are read over after the answer keeps its connection',
+  {},
+  async (edge, endpoint, open) => {
+    const client = await open()
+    const size = 600_000
+    client.send(`POST /early HTTP/1.1\r\n${HOST}Content-Length: ${size}\r\n\r\n`).send(Buffer.alloc(size - 10, 0x61))
+    const upstream = await endpoint.next()
+    await upstream.until(({ received }) => received > size, 'nearly all')
+    upstream.send(ok('early'))
+    await client.untilText('early')
+    assert.doesNotMatch(client.text, /Connection: close/)
+    client.send('a'.repeat(10) + get('/fixed'))
+    await client.until(({ text }) => text.endsWith('fixed'), 'the next answer')
+    assert.equal(edge.ended.length, 2)
+  },
+)
 
-story('an endpoint that answers early and takes the whole body all the same has its answer passed on', {}, async (edge, endpoint, open) => {
-  const client = await open()
-  client.send(`POST /early HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n`)
-  const upstream = await endpoint.next()
-  await upstream.untilText('hello')
-  upstream.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n')
-  await client.untilText('one')
-  client.send('5\r\nworld\r\n0\r\n\r\n')
-  await upstream.untilText('\r\n0\r\n\r\n')
-  upstream.send('3\r\ntwo\r\n0\r\n\r\n')
-  await client.until(({ text }) => text.endsWith('\r\n0\r\n\r\n'), 'the whole answer')
-  assert.equal(readResponses(client.text, [])[0]?.body, 'onetwo')
-  assert.equal(edge.ended[0]?.bytesIn, 10)
-})
+story(
+  'an endpoint that answers early and takes the whole body all the same has its answer passed on',
+  {},
+  async (edge, endpoint, open) => {
+    const client = await open()
+    client.send(`POST /early HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n`)
+    const upstream = await endpoint.next()
+    await upstream.untilText('hello')
+    upstream.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n')
+    await client.untilText('one')
+    client.send('5\r\nworld\r\n0\r\n\r\n')
+    await upstream.untilText('\r\n0\r\n\r\n')
+    upstream.send('3\r\ntwo\r\n0\r\n\r\n')
+    await client.until(({ text }) => text.endsWith('\r\n0\r\n\r\n'), 'the whole answer')
+    assert.equal(readResponses(client.text, [])[0]?.body, 'onetwo')
+    assert.equal(edge.ended[0]?.bytesIn, 10)
+  },
+)
 
-story('the first server-sent event arrives before the second is sent', { upstream: { idleTimeoutMs: 60 } }, async (edge, endpoint, open) => {
-  const client = await open()
-  client.send(get('/events'))
-  const upstream = await endpoint.next()
-  await upstream.until((wire) => heads(wire) === 1, 'the request')
-  upstream.send('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n')
-  await client.untilText('text/event-stream')
-  upstream.send('9\r\ndata: 1\n\n\r\n')
-  await client.untilText('data: 1\n\n')
-  // Silence far beyond the idle time of bodies; other exchanges tell the time.
-  const until = performance.now() + 300
-  await eventually(() => performance.now() > until, () => 'time passes')
-  assert.equal(client.ended || client.closed, false)
-  upstream.send('9\r\ndata: 2\n\n\r\n0\r\n\r\n')
-  await client.until(({ text }) => text.endsWith('0\r\n\r\n'), 'the second')
-  assert.equal((await edge.untilEnded(1)).outcome, 'ok')
-})
+story(
+  'the first server-sent event arrives before the second is sent',
+  { upstream: { idleTimeoutMs: 60 } },
+  async (edge, endpoint, open) => {
+    const client = await open()
+    client.send(get('/events'))
+    const upstream = await endpoint.next()
+    await upstream.until((wire) => heads(wire) === 1, 'the request')
+    upstream.send('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n')
+    await client.untilText('text/event-stream')
+    upstream.send('9\r\ndata: 1\n\n\r\n')
+    await client.untilText('data: 1\n\n')
+    // Silence far beyond the idle time of bodies; other exchanges tell the time.
+    const until = performance.now() + 300
+    await eventually(
+      () => performance.now() > until,
+      () => 'time passes',
+    )
+    assert.equal(client.ended || client.closed, false)
+    upstream.send('9\r\ndata: 2\n\n\r\n0\r\n\r\n')
+    await client.until(({ text }) => text.endsWith('0\r\n\r\n'), 'the second')
+    assert.equal((await edge.untilEnded(1)).outcome, 'ok')
+  },
+)
 
-story('requests wait for a slot and are served in turn; a client that leaves the queue is not asked for', {
-  upstream: { concurrency: { limit: 1, queue: 2, queueTimeoutMs: 60_000 } },
-}, async (edge, endpoint, open) => {
-  const first = await open()
-  first.send(get('/1'))
-  const upstream = await endpoint.next()
-  await upstream.until((wire) => heads(wire) === 1, 'the first')
-  const leaves = await open()
-  leaves.send(get('/2'))
-  await eventually(() => edge.opened === 2, () => 'the second waits')
-  const waits = await open()
-  waits.send(get('/3'))
-  await eventually(() => edge.opened === 3, () => 'the third waits')
-  const full = await open()
-  full.send(get('/4'))
-  await full.untilText('"code":"upstream-queue-full"')
-  leaves.reset()
-  await edge.untilEnded(2)
-  upstream.send(ok('one'))
-  await first.until(({ text }) => text.endsWith('one'), 'the first answer')
-  await upstream.until((wire) => heads(wire) === 2, 'the third request')
-  upstream.send(ok('three'))
-  await waits.until(({ text }) => text.endsWith('three'), 'the third answer')
-  assert.doesNotMatch(upstream.text, /GET \/2/)
-  assert.deepEqual(edge.ended.map(({ outcome }) => outcome), ['upstream-queue-full', 'client-gone', 'ok', 'ok'])
-})
+story(
+  'requests wait for a slot and are served in turn; a client that leaves the queue is not asked for',
+  {
+    upstream: { concurrency: { limit: 1, queue: 2, queueTimeoutMs: 60_000 } },
+  },
+  async (edge, endpoint, open) => {
+    const first = await open()
+    first.send(get('/1'))
+    const upstream = await endpoint.next()
+    await upstream.until((wire) => heads(wire) === 1, 'the first')
+    const leaves = await open()
+    leaves.send(get('/2'))
+    await eventually(
+      () => edge.opened === 2,
+      () => 'the second waits',
+    )
+    const waits = await open()
+    waits.send(get('/3'))
+    await eventually(
+      () => edge.opened === 3,
+      () => 'the third waits',
+    )
+    const full = await open()
+    full.send(get('/4'))
+    await full.untilText('"code":"upstream-queue-full"')
+    leaves.reset()
+    await edge.untilEnded(2)
+    upstream.send(ok('one'))
+    await first.until(({ text }) => text.endsWith('one'), 'the first answer')
+    await upstream.until((wire) => heads(wire) === 2, 'the third request')
+    upstream.send(ok('three'))
+    await waits.until(({ text }) => text.endsWith('three'), 'the third answer')
+    assert.doesNotMatch(upstream.text, /GET \/2/)
+    assert.deepEqual(
+      edge.ended.map(({ outcome }) => outcome),
+      ['upstream-queue-full', 'client-gone', 'ok', 'ok'],
+    )
+  },
+)
 
-story('a request whose body breaks off while it waits for a slot never reaches the endpoint', {
-  upstream: { concurrency: { limit: 1, queue: 2, queueTimeoutMs: 60_000 } },
-}, async (edge, endpoint, open) => {
-  const first = await open()
-  first.send(get('/1'))
-  const upstream = await endpoint.next()
-  await upstream.until((wire) => heads(wire) === 1, 'the first')
-  const broken = await open()
-  broken.send(`POST /broken HTTP/1.1\r\n${HOST}Content-Length: 5\r\n\r\n`).end()
-  await edge.untilEnded(1)
-  upstream.send(ok('one'))
-  await first.until(({ text }) => text.endsWith('one'), 'the first answer')
-  first.send(get('/3'))
-  await upstream.until((wire) => heads(wire) === 2, 'the next request')
-  upstream.send(ok('three'))
-  await first.until(({ text }) => text.endsWith('three'), 'the next answer')
-  assert.doesNotMatch(endpoint.connections.map(({ text }) => text).join(''), /broken/)
-  assert.equal(edge.ended.length, 3)
-})
+story(
+  'a request whose body breaks off while it waits for a slot never reaches the endpoint',
+  {
+    upstream: { concurrency: { limit: 1, queue: 2, queueTimeoutMs: 60_000 } },
+  },
+  async (edge, endpoint, open) => {
+    const first = await open()
+    first.send(get('/1'))
+    const upstream = await endpoint.next()
+    await upstream.until((wire) => heads(wire) === 1, 'the first')
+    const broken = await open()
+    broken.send(`POST /broken HTTP/1.1\r\n${HOST}Content-Length: 5\r\n\r\n`).end()
+    await edge.untilEnded(1)
+    upstream.send(ok('one'))
+    await first.until(({ text }) => text.endsWith('one'), 'the first answer')
+    first.send(get('/3'))
+    await upstream.until((wire) => heads(wire) === 2, 'the next request')
+    upstream.send(ok('three'))
+    await first.until(({ text }) => text.endsWith('three'), 'the next answer')
+    assert.doesNotMatch(endpoint.connections.map(({ text }) => text).join(''), /broken/)
+    assert.equal(edge.ended.length, 3)
+  },
+)
 
-story('a request that waits too long for a slot is answered 503, its body behind it read over', {
-  upstream: { concurrency: { limit: 1, queue: 2, queueTimeoutMs: 50 } },
-}, async (edge, endpoint, open) => {
-  const first = await open()
-  first.send(get('/1'))
-  const upstream = await endpoint.next()
-  await upstream.until((wire) => heads(wire) === 1, 'the first')
-  const late = await open()
-  late.send(`POST /late HTTP/1.1\r\n${HOST}Content-Length: 5\r\n\r\nhello${get('/fixed')}`)
-  await late.until(({ text }) => text.endsWith('fixed'), 'both answers')
-  assert.deepEqual(statuses(late), [503, 200])
-  upstream.send(ok('one'))
-  await first.until(({ text }) => text.endsWith('one'), 'the first answer')
-  assert.equal(edge.ended.length, 3)
-})
+story(
+  'a request that waits too long for a slot is answered 503, its body behind it read over',
+  {
+    upstream: { concurrency: { limit: 1, queue: 2, queueTimeoutMs: 50 } },
+  },
+  async (edge, endpoint, open) => {
+    const first = await open()
+    first.send(get('/1'))
+    const upstream = await endpoint.next()
+    await upstream.until((wire) => heads(wire) === 1, 'the first')
+    const late = await open()
+    late.send(`POST /late HTTP/1.1\r\n${HOST}Content-Length: 5\r\n\r\nhello${get('/fixed')}`)
+    await late.until(({ text }) => text.endsWith('fixed'), 'both answers')
+    assert.deepEqual(statuses(late), [503, 200])
+    upstream.send(ok('one'))
+    await first.until(({ text }) => text.endsWith('one'), 'the first answer')
+    assert.equal(edge.ended.length, 3)
+  },
+)

@@ -6,7 +6,8 @@ import { eventually, type RawEndpoint, type Wire } from '../support/wire.ts'
 
 const HOST = 'Host: a.test\r\n'
 const UPGRADE = `GET /ws HTTP/1.1\r\n${HOST}Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: k\r\n\r\n`
-const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: a\r\n\r\n'
+const SWITCH =
+  'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: a\r\n\r\n'
 
 async function tunnel(client: Wire, endpoint: RawEndpoint): Promise<Wire> {
   client.send(UPGRADE)
@@ -17,25 +18,29 @@ async function tunnel(client: Wire, endpoint: RawEndpoint): Promise<Wire> {
   return upstream
 }
 
-story('an upgrade becomes a tunnel with the 101, both ways, and its fields are passed on', {}, async (edge, endpoint, open) => {
-  const client = await open()
-  const upstream = await tunnel(client, endpoint)
-  assert.match(upstream.text, /\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n/)
-  assert.match(upstream.text, /\r\nSec-WebSocket-Key: k\r\n/)
-  assert.match(client.text, /^HTTP\/1.1 101 Switching Protocols\r\n/)
-  assert.match(client.text, /\r\nSec-WebSocket-Accept: a\r\n/)
-  assert.match(client.text, /\r\nUpgrade: websocket\r\n/)
-  client.send('ping')
-  await upstream.until(({ text }) => text.endsWith('\r\n\r\nping'), 'ping')
-  upstream.send('pong')
-  await client.until(({ text }) => text.endsWith('\r\n\r\npong'), 'pong')
-  assert.equal(edge.ended.length, 0, 'it runs')
-  client.end()
-  upstream.end()
-  await edge.untilEnded(1)
-  assert.deepEqual([edge.ended[0]?.status, edge.ended[0]?.outcome], [101, 'ok'])
-  assert.deepEqual([edge.ended[0]?.bytesIn, edge.ended[0]?.bytesOut], [4, 4])
-})
+story(
+  'an upgrade becomes a tunnel with the 101, both ways, and its fields are passed on',
+  {},
+  async (edge, endpoint, open) => {
+    const client = await open()
+    const upstream = await tunnel(client, endpoint)
+    assert.match(upstream.text, /\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n/)
+    assert.match(upstream.text, /\r\nSec-WebSocket-Key: k\r\n/)
+    assert.match(client.text, /^HTTP\/1.1 101 Switching Protocols\r\n/)
+    assert.match(client.text, /\r\nSec-WebSocket-Accept: a\r\n/)
+    assert.match(client.text, /\r\nUpgrade: websocket\r\n/)
+    client.send('ping')
+    await upstream.until(({ text }) => text.endsWith('\r\n\r\nping'), 'ping')
+    upstream.send('pong')
+    await client.until(({ text }) => text.endsWith('\r\n\r\npong'), 'pong')
+    assert.equal(edge.ended.length, 0, 'it runs')
+    client.end()
+    upstream.end()
+    await edge.untilEnded(1)
+    assert.deepEqual([edge.ended[0]?.status, edge.ended[0]?.outcome], [101, 'ok'])
+    assert.deepEqual([edge.ended[0]?.bytesIn, edge.ended[0]?.bytesOut], [4, 4])
+  },
+)
 
 story('bytes right behind both heads pass, those of the client not before the 101', {}, async (_, endpoint, open) => {
   const client = await open()
@@ -105,37 +110,47 @@ story('a client that said FIN before the 101 has it passed on with the tunnel', 
   await edge.untilEnded(1)
 })
 
-story('the last bytes of an endpoint reach a client that reads late, though it sent into a closed endpoint', {}, async (edge, endpoint, open) => {
-  const client = await open()
-  const upstream = await tunnel(client, endpoint)
-  client.keep = false
-  client.stopReading()
-  const [socket] = edge.sockets
-  assert.ok(socket !== undefined)
-  // Until the client's window is shut and the edge itself holds the last piece.
-  let sent = 0
-  while (socket.writableLength === 0) {
-    upstream.send(Buffer.alloc(16_384, 0x62))
-    sent += 16_384
-    const expected = sent
-    await eventually(() => socket.bytesWritten > expected, () => `the edge has ${expected} bytes`)
-  }
-  upstream.end()
-  await eventually(() => socket.writableEnded, () => 'the edge has the FIN')
-  // The endpoint's process is gone: what the client still sends is answered with RST.
-  upstream.close()
-  for (let i = 0; i < 5; i++) {
-    client.send('bye')
-    await edge.roundTrip()
-  }
-  client.readOn()
-  await client.untilOver()
-  assert.equal(client.error, null)
-  assert.equal(client.received, socket.bytesWritten)
-  assert.ok(client.received > sent)
-  client.end()
-  assert.equal((await edge.untilEnded(1)).outcome, 'ok')
-})
+story(
+  'the last bytes of an endpoint reach a client that reads late, though it sent into a closed endpoint',
+  {},
+  async (edge, endpoint, open) => {
+    const client = await open()
+    const upstream = await tunnel(client, endpoint)
+    client.keep = false
+    client.stopReading()
+    const [socket] = edge.sockets
+    assert.ok(socket !== undefined)
+    // Until the client's window is shut and the edge itself holds the last piece.
+    let sent = 0
+    while (socket.writableLength === 0) {
+      upstream.send(Buffer.alloc(16_384, 0x62))
+      sent += 16_384
+      const expected = sent
+      await eventually(
+        () => socket.bytesWritten > expected,
+        () => `the edge has ${expected} bytes`,
+      )
+    }
+    upstream.end()
+    await eventually(
+      () => socket.writableEnded,
+      () => 'the edge has the FIN',
+    )
+    // The endpoint's process is gone: what the client still sends is answered with RST.
+    upstream.close()
+    for (let i = 0; i < 5; i++) {
+      client.send('bye')
+      await edge.roundTrip()
+    }
+    client.readOn()
+    await client.untilOver()
+    assert.equal(client.error, null)
+    assert.equal(client.received, socket.bytesWritten)
+    assert.ok(client.received > sent)
+    client.end()
+    assert.equal((await edge.untilEnded(1)).outcome, 'ok')
+  },
+)
 
 story('a tunnel is broken off by a reset of either side', {}, async (edge, endpoint, open) => {
   const client = await open()
@@ -164,20 +179,24 @@ story('large amounts pass a tunnel both ways at once', {}, async (_, endpoint, o
   assert.equal(client.received - sentDown, size)
 })
 
-story('an upgrade that the endpoint refuses stays HTTP: what follows is the next request', {}, async (edge, endpoint, open) => {
-  let status = 0
-  endpoint.answerAll(() => `HTTP/1.1 ${status} No\r\nContent-Length: 2\r\n\r\nno`)
-  for (status of [200, 426]) {
-    const client = await open()
-    client.send(`${UPGRADE}GET /fixed HTTP/1.1\r\n${HOST}\r\n`)
-    await client.until(({ text }) => text.endsWith('fixed'), 'both answers')
-    assert.deepEqual(
-      readResponses(client.text, []).map(({ startLine }) => statusOf(startLine)),
-      [status, 200],
-    )
-  }
-  assert.equal(edge.ended.length, 4)
-})
+story(
+  'an upgrade that the endpoint refuses stays HTTP: what follows is the next request',
+  {},
+  async (edge, endpoint, open) => {
+    let status = 0
+    endpoint.answerAll(() => `HTTP/1.1 ${status} No\r\nContent-Length: 2\r\n\r\nno`)
+    for (status of [200, 426]) {
+      const client = await open()
+      client.send(`${UPGRADE}GET /fixed HTTP/1.1\r\n${HOST}\r\n`)
+      await client.until(({ text }) => text.endsWith('fixed'), 'both answers')
+      assert.deepEqual(
+        readResponses(client.text, []).map(({ startLine }) => statusOf(startLine)),
+        [status, 200],
+      )
+    }
+    assert.equal(edge.ended.length, 4)
+  },
+)
 
 story('a 101 that nobody asked for is refused', {}, async (edge, endpoint, open) => {
   const asks = [
@@ -199,7 +218,10 @@ story('a 101 that nobody asked for is refused', {}, async (edge, endpoint, open)
     await upstream.untilOver()
     client.close()
   }
-  assert.deepEqual(edge.ended.map(({ status }) => status), [502, 502, 502, 502, 502])
+  assert.deepEqual(
+    edge.ended.map(({ status }) => status),
+    [502, 502, 502, 502, 502],
+  )
 })
 
 story('a 101 without Upgrade is refused', {}, async (edge, endpoint, open) => {

@@ -1,5 +1,5 @@
-import type { ReasonCode } from '../../base/errors.ts'
 import { latin1 } from '../../base/bytes.ts'
+import type { ReasonCode } from '../../base/errors.ts'
 import { TARGET, TOKEN } from '../char-class.ts'
 import { F } from '../field-names.ts'
 import { DROPPED } from '../field-table.ts'
@@ -40,7 +40,7 @@ export function parseRequestHead(
   while (p < end && TARGET[buf[p] as number] === 1) p++
   const targetEnd = p
   if (targetEnd - targetStart > limits.urlBytes) return 'url-too-long'
-  if (p >= end) return null
+  if (p >= end) return end - base > limits.headBytes ? 'header-too-large' : null
   if (buf[p] !== 0x20 || targetEnd === targetStart) return 'request-line-invalid'
   p++
   if (end - p < 10) return versionPrefix(buf, p, end) ? null : 'request-line-invalid'
@@ -154,7 +154,8 @@ function interpret(head: RequestHead): ReasonCode | null {
 
 /** One protocol name; h2c is left out: a tunnel in which another HTTP version hides from every policy. */
 function upgradeToken(value: string): string | null {
-  return /^[!#$%&'*+\-.^_`|~0-9a-z]+(\/[!#$%&'*+\-.^_`|~0-9a-z]+)?$/.test(value) && !/^(h2c?|tls|http)(\/|$)/.test(value)
+  return /^[!#$%&'*+\-.^_`|~0-9a-z]+(\/[!#$%&'*+\-.^_`|~0-9a-z]+)?$/.test(value) &&
+    !/^(h2c?|tls|http)(\/|$)/.test(value)
     ? value
     : null
 }

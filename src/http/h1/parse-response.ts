@@ -16,7 +16,13 @@ export const RESPONSE_INVALID = -2
  * `noBody` says that the request was HEAD, so that no body follows. Returns the offset behind the head, INCOMPLETE or
  * RESPONSE_INVALID. An endpoint whose framing is in doubt is not believed: what it sent cannot be told from the next answer.
  */
-export function parseResponseHead(buf: Buffer, start: number, end: number, head: ResponseHead, noBody: boolean): number {
+export function parseResponseHead(
+  buf: Buffer,
+  start: number,
+  end: number,
+  head: ResponseHead,
+  noBody: boolean,
+): number {
   // HTTP/1.x SP 3DIGIT [SP reason] CRLF
   const available = end - start
   for (let i = 0; i < 7 && i < available; i++) if (buf[start + i] !== VERSION.charCodeAt(i)) return RESPONSE_INVALID

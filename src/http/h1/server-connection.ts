@@ -1,13 +1,14 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import type { ReasonCode } from '../../base/errors.ts'
 import { latin1 } from '../../base/bytes.ts'
+import type { ReasonCode } from '../../base/errors.ts'
 import { Timed, type TimerWheel } from '../../base/timer-wheel.ts'
 import { type ByteReader, readFrom } from '../byte-reader.ts'
 import { ByteWriter } from '../byte-writer.ts'
 import type { ClientStream, RequestSink } from '../client-stream.ts'
 import type { HeadLimits } from '../limits.ts'
 import { CHUNKED, RequestHead } from '../message.ts'
+import { STATUS_CODES } from '../status-codes.ts'
 import { CHUNK_DATA, CHUNK_DONE, CHUNK_INVALID, CHUNK_MORE, ChunkDecoder } from './chunk-decoder.ts'
 import { parseRequestHead } from './parse-request.ts'
 
@@ -85,21 +86,29 @@ export class ServerConnection extends Timed implements ByteReader, ClientStream 
   #requests = 0
   #progress = 0
 
-  constructor(socket: Socket, settings: ConnectionSettings, handler: RequestHandler, wheel: TimerWheel, owner: unknown) {
+  constructor(
+    socket: Socket,
+    settings: ConnectionSettings,
+    handler: RequestHandler,
+    wheel: TimerWheel,
+    owner: unknown,
+  ) {
     super()
     this.settings = settings
     this.owner = owner
     this.#handler = handler
     this.#wheel = wheel
-    this.socket = readFrom(socket, this)
+    this.socket = socket
+    readFrom(socket, this)
     this.#out = new ByteWriter(this.socket)
     // The first head is awaited as strictly as one that has begun: an idle newcomer is a slow client.
-    wheel.arm(this, wheel.now() + settings.timeouts.headMs)
+    wheel.arm(this, wheel.touch() + settings.timeouts.headMs)
   }
 
   // --- reading
 
   onBytes(buf: Buffer, start: number, end: number): void {
+    this.#wheel.touch()
     if (this.#pending !== null) {
       const held = this.#pending
       this.#pending = null
@@ -125,7 +134,10 @@ export class ServerConnection extends Timed implements ByteReader, ClientStream 
   }
 
   onDrain(): void {
-    this.#sink?.onDrain()
+    if (this.#state === HEAD && this.#paused) {
+      this.#wheel.arm(this, this.#wheel.now() + this.settings.timeouts.idleMs)
+      this.#readOn()
+    } else this.#sink?.onDrain()
   }
 
   onClose(): void {
@@ -143,7 +155,11 @@ export class ServerConnection extends Timed implements ByteReader, ClientStream 
   override onDeadline(nowMs: number): void {
     switch (this.#state) {
       case HEAD:
-        if (this.#pending === null && this.#requests > 0) this.#finish()
+        if (this.#paused) {
+          // It takes none of the answers it has: what it asked beyond them is not looked at.
+          if (this.#isStuck()) this.#cutStuck()
+          else this.#wheel.arm(this, nowMs + this.settings.timeouts.bodyMs)
+        } else if (this.#pending === null && this.#requests > 0) this.#finish()
         else if (this.#pending === null) this.close()
         else {
           this.#describe(this.#pending, 0, this.#pending.length)
@@ -151,27 +167,39 @@ export class ServerConnection extends Timed implements ByteReader, ClientStream 
         }
         return
       case BODY:
-        if (!this.#flowing) this.#wheel.arm(this, nowMs + this.settings.timeouts.bodyMs)
-        else if (this.#skipping) this.close()
+        if (!this.#flowing) {
+          // The endpoint takes no more; unless that is because this client takes nothing, it is the endpoint's time.
+          if (this.#isStuck()) this.#cutStuck()
+          else this.#wheel.arm(this, nowMs + this.settings.timeouts.bodyMs)
+        } else if (this.#skipping) this.close()
         else this.#bodyFailed('body-timeout')
         return
-      case RESPONDING: {
+      case RESPONDING:
         // The endpoint's time is bounded on its own side; here only a client that takes nothing is.
-        const sent = this.socket.bytesWritten - this.socket.writableLength
-        if (this.socket.writableLength > 0 && sent === this.#progress) {
-          const sink = this.#sink
-          this.#sink = null
-          sink?.onGone('client-too-slow')
-          reset(this.socket)
-          return
-        }
-        this.#progress = sent
-        this.#wheel.arm(this, nowMs + this.settings.timeouts.bodyMs)
+        if (this.#isStuck()) this.#cutStuck()
+        else this.#wheel.arm(this, nowMs + this.settings.timeouts.bodyMs)
         return
-      }
       case LINGERING:
-        this.socket.destroy()
+        // A slow reader still gets the end of its answer; FIN behind half an answer would pass for the end.
+        if (this.socket.writableLength === 0) this.socket.destroy()
+        else if (this.#isStuck()) reset(this.socket)
+        else this.#wheel.arm(this, nowMs + this.settings.timeouts.bodyMs)
     }
+  }
+
+  /** Whether the client took no byte of what waits for it since this was asked last. */
+  #isStuck(): boolean {
+    const sent = this.socket.bytesWritten - this.socket.writableLength
+    const stuck = this.socket.writableLength > 0 && sent === this.#progress
+    this.#progress = sent
+    return stuck
+  }
+
+  #cutStuck(): void {
+    const sink = this.#sink
+    this.#sink = null
+    sink?.onGone('client-too-slow')
+    reset(this.socket)
   }
 
   /** Closes an idle connection, or one that has sent no byte of a request. */
@@ -198,6 +226,10 @@ export class ServerConnection extends Timed implements ByteReader, ClientStream 
     let p = from
     while (p < end) {
       if (this.#state === HEAD) {
+        if (this.socket.writableNeedDrain) {
+          this.#holdBack(buf, p, end)
+          break
+        }
         p = this.#readHead(buf, p, end)
       } else if (this.#state === BODY) {
         if (!this.#flowing) {
@@ -220,13 +252,23 @@ export class ServerConnection extends Timed implements ByteReader, ClientStream 
     this.reading = false
     this.#sink?.onReadDone()
     this.#out.flush()
-    if (this.#ended && this.#pending === null && this.#state === HEAD) this.#finish()
+    // Half a head that ends with FIN will never be whole.
+    if (this.#ended && this.#state === HEAD && !this.#paused) this.#finish()
   }
 
   /** Keeps bytes for later; a client that sends far ahead is not read on. */
   #hold(buf: Buffer, from: number, end: number): void {
     this.#pending = Buffer.from(buf.subarray(from, end))
     if (this.#pending.length >= PIPELINE_BYTES || this.#state === BODY) this.#pause()
+  }
+
+  /** A client that asks on and does not take its answers would fill the memory with them. */
+  #holdBack(buf: Buffer, from: number, end: number): void {
+    this.#hold(buf, from, end)
+    this.#pause()
+    this.#headBegun = false
+    this.#progress = -1
+    this.#wheel.arm(this, this.#wheel.now() + this.settings.timeouts.bodyMs)
   }
 
   #readHead(buf: Buffer, from: number, end: number): number {
@@ -383,7 +425,8 @@ export class ServerConnection extends Timed implements ByteReader, ClientStream 
     this.#unpause()
     this.#replay()
     // A half-closed client may have sent all it had before anybody took it.
-    if (this.#ended && this.#state === BODY && !this.#skipping && this.#pending === null) this.#bodyFailed('client-gone')
+    if (this.#ended && this.#state === BODY && !this.#skipping && this.#pending === null)
+      this.#bodyFailed('client-gone')
   }
 
   #pause(): void {
@@ -409,7 +452,7 @@ export class ServerConnection extends Timed implements ByteReader, ClientStream 
 
   sendInterim(status: number, fields: string): void {
     if (this.head.minor === 0 || this.responseStarted) return
-    this.#out.text(`HTTP/1.1 ${status} ${status === 100 ? 'Continue' : 'Interim'}\r\n${fields}\r\n`)
+    this.#out.text(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Interim'}\r\n${fields}\r\n`)
     this.#out.flush()
   }
 
@@ -429,7 +472,7 @@ export class ServerConnection extends Timed implements ByteReader, ClientStream 
     }
     this.#lengthOut = length
     // A body that is not wanted any more cannot be told from the next request.
-    if (this.settings.closing || this.#ended || (!this.requestDone && !this.#canSkip())) this.#keepAlive = false
+    if (this.settings.closing || (!this.requestDone && !this.#canSkip())) this.#keepAlive = false
     if (!this.#keepAlive) framing += 'Connection: close\r\n'
     else if (http10) framing += 'Connection: keep-alive\r\n'
     this.#out.text(`HTTP/1.1 ${status} ${reason}\r\n${fields}${framing}\r\n`)
@@ -465,6 +508,7 @@ export class ServerConnection extends Timed implements ByteReader, ClientStream 
         return
       }
       this.#skipping = true
+      this.#bodyRead = 0
       this.#out.flush()
       this.resumeBody()
       return
@@ -481,6 +525,7 @@ export class ServerConnection extends Timed implements ByteReader, ClientStream 
     this.#out.text(`HTTP/1.1 101 Switching Protocols\r\n${fields}Connection: Upgrade\r\n\r\n`)
     this.#out.flush()
     this.#state = TUNNEL
+    this.#keepAlive = false
     this.#chunkedOut = false
     this.#flowing = true
     this.#wheel.remove(this)
@@ -505,7 +550,7 @@ export class ServerConnection extends Timed implements ByteReader, ClientStream 
 
   /** Whether the rest of the request body is known to come soon and to be short. */
   #canSkip(): boolean {
-    return !this.head.expectContinue && this.#bodyLeft !== CHUNKED && this.#bodyLeft <= SKIP_BYTES
+    return !this.#ended && !this.head.expectContinue && this.#bodyLeft !== CHUNKED && this.#bodyLeft <= SKIP_BYTES
   }
 
   /** The exchange is over: on to the next request. */
@@ -516,6 +561,11 @@ export class ServerConnection extends Timed implements ByteReader, ClientStream 
     this.#handler.onIdle(this, true)
     if (this.reading) return
     this.#out.flush()
+    this.#readOn()
+  }
+
+  /** Reads on with the next request: what is held of it first. */
+  #readOn(): void {
     if (this.#ended && this.#pending === null) {
       this.#finish()
       return
@@ -533,7 +583,7 @@ export class ServerConnection extends Timed implements ByteReader, ClientStream 
     this.#releaseHead()
     this.#out.flush()
     this.socket.end()
-    if (this.#ended) return
+    this.#progress = -1
     this.#wheel.arm(this, this.#wheel.now() + LINGER_MS)
     this.#unpause()
   }

@@ -102,6 +102,7 @@ export class UpstreamConnection extends Timed implements ByteReader {
   /** The socket is connected (and verified, with TLS). */
   opened(): void {
     if (this.#state !== CONNECTING) return
+    this.#wheel.touch()
     this.#state = IDLE
     this.#wheel.remove(this)
     this.#sink?.onConnected()
@@ -204,6 +205,13 @@ export class UpstreamConnection extends Timed implements ByteReader {
     this.#wheel.remove(this)
   }
 
+  /** Ends a tunnel whose both directions are over for us: what was written still leaves, what comes is thrown away. */
+  letGo(): void {
+    this.#sink = null
+    this.resume()
+    this.#wheel.arm(this, this.#wheel.now() + this.#timeouts.idleMs)
+  }
+
   destroy(): void {
     if (this.#state === CLOSED) return
     this.#state = CLOSED
@@ -216,6 +224,7 @@ export class UpstreamConnection extends Timed implements ByteReader {
   // --- reading
 
   onBytes(buf: Buffer, start: number, end: number): void {
+    this.#wheel.touch()
     if (this.#state === IDLE || this.#state === CLOSED) {
       // An answer to nothing: whatever it is, it must never meet the next request.
       this.destroy()
@@ -264,7 +273,7 @@ export class UpstreamConnection extends Timed implements ByteReader {
     } else if (this.#state === BODY) {
       if (this.#paused) this.#wheel.arm(this, nowMs + this.#timeouts.idleMs)
       else this.#fail('body-timeout')
-    } else if (this.#state === IDLE) this.destroy()
+    } else if (this.#state === IDLE || this.#state === TUNNEL) this.destroy()
   }
 
   #read(buf: Buffer, from: number, end: number): void {
