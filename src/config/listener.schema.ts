@@ -33,7 +33,9 @@ const tls = object({
       ca: file().describe('The CAs that sign client certificates, in PEM.'),
       mode: oneOf('require', 'request')
         .prefault('require')
-        .describe('`require` refuses a client without a valid certificate; `request` lets it in, unverified.'),
+        .describe(
+          '`require` refuses a client without a certificate, `request` lets it in; both refuse an invalid one.',
+        ),
     }),
   ).describe('Asks clients for a certificate.'),
 })

@@ -1,6 +1,7 @@
 import { REASONS } from '../base/errors.ts'
 import { configurationPage, reasonCodesPage } from '../schema/docs.ts'
 import { editorSchema } from '../schema/json-schema.ts'
+import { metricsPage } from '../telemetry/metrics/docs.ts'
 import { rootSchema } from './root.schema.ts'
 
 /** The generated files under `docs/reference`, by name. */
@@ -9,6 +10,7 @@ export function referencePages(): Record<string, string> {
   return {
     'configuration.md': configurationPage(schema),
     'reason-codes.md': reasonCodesPage(REASONS),
+    'metrics.md': metricsPage(),
     'sallyport.schema.json': `${JSON.stringify(schema, null, 2)}\n`,
   }
 }

@@ -33,10 +33,10 @@ export function readFrom(socket: Socket, reader: ByteReader): void {
   } else if (socket.readableEnded) {
     // What happened while nobody listened is told now.
     process.nextTick(() => reader.onEnd())
-  } else if (shareBuffer(socket, reader)) {
-    socket.resume()
   } else {
-    socket.on('data', onData)
+    if (!shareBuffer(socket, reader)) socket.on('data', onData)
+    // A socket that was paused before would not flow for a listener alone.
+    socket.resume()
   }
 }
 

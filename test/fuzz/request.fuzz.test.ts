@@ -43,7 +43,7 @@ const CORPUS: readonly string[] = [
 
 test('the request parser: no throw, one verdict for every split, agreement with a second reader', () => {
   const random = createRandom(SEED)
-  const budget = new Budget(20_000)
+  const budget = new Budget(40_000)
   let accepted = 0
   let bodies = 0
   while (budget.next()) {
@@ -61,7 +61,6 @@ test('the request parser: no throw, one verdict for every split, agreement with 
     if (checkBody(bytes, end, head, second, label)) bodies++
     checkForwarded(head, random, label)
   }
-  assert.ok(budget.ran >= 20_000 || process.env.SALLYPORT_FUZZ_SECONDS !== undefined)
   assert.ok(accepted > budget.ran / 5 && bodies > budget.ran / 50, `${accepted} accepted, ${bodies} with bodies`)
 })
 
@@ -176,7 +175,7 @@ function exchangeOf(head: RequestHead, trusted: boolean): Exchange {
 
 test('through the edge: what node:http accepts behind it is what was sent, message by message', { timeout: 900_000 }, async () => {
   const random = createRandom(SEED + 1)
-  const budget = new Budget(400)
+  const budget = new Budget(800)
   let seen: { method: string; url: string; body: string }[] = []
   const server = createServer((request, response) => {
     const one = { method: request.method ?? '', url: request.url ?? '', body: '' }

@@ -67,6 +67,7 @@ before(async () => {
     if (header === null) return
     // Everything behind the header is the client's handshake: TLS takes over.
     connection.socket.removeAllListeners('data')
+    connection.socket.pause()
     connection.socket.unshift(connection.received.subarray(header.length))
     tls.emit('connection', connection.socket)
   })

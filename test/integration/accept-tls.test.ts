@@ -194,7 +194,7 @@ test('a session of one listener is not taken by another one', OPENSSL, async () 
 })
 
 test('the access log says which version was spoken', async () => {
-  const { port } = { port: edge.port('public') }
+  const port = edge.port('public')
   for (const [version, path] of [
     ['TLSv1.2', '/old'],
     ['TLSv1.3', '/new'],

@@ -5,13 +5,14 @@ import { existsSync, lstatSync, statSync } from 'node:fs'
 import { createConnection, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { TestCa } from '../../src/listener/testing/certificates.ts'
 import { eventually } from '../server-standin/process.ts'
 import { needs } from '../setup/tools.ts'
 import { ACCESS_LOG, RunningEdge } from '../support/edge-process.ts'
 import { type EchoEndpoint, echoEndpoint } from '../support/endpoints.ts'
 import { v1, v2 } from '../support/proxy-headers.ts'
 import { askOpen, readToEnd } from '../support/raw-client.ts'
-import { curl } from '../support/run-command.ts'
+import { curl, runCommand } from '../support/run-command.ts'
 
 const CURL = needs('curl')
 
@@ -153,14 +154,29 @@ test('a folder that is not there is named at the start', async (t) => {
   )
 })
 
-test('TLS and tcp mode work on sockets too', CURL, async (t) => {
+test('TLS and tcp mode work on sockets too', needs('openssl'), async (t) => {
   const edge = new RunningEdge(t)
   const app = await echoEndpoint(t)
+  const ca = new TestCa('Edge CA')
+  t.after(() => ca.remove())
+  edge.writePair('edge', ca.issue('/CN=edge', 'DNS:a.test'))
   await edge.start(`
-listeners: { balancer: { address: 'unix:${edge.folder}/tcp.sock', mode: tcp, upstream: web } }
-upstreams: { web: { endpoints: ['tcp://127.0.0.1:${app.port}'] } }
+listeners:
+  balancer: { address: 'unix:${edge.folder}/tcp.sock', mode: tcp, upstream: web }
+  secure: { address: 'unix:tls.sock', tls: { certificates: [{ certificate: edge.pem, key: edge-key.pem }] } }
+upstreams:
+  web: { endpoints: ['tcp://127.0.0.1:${app.port}'] }
+  app: { endpoints: ['${app.url}'] }
+routes: [{ path: /*, upstream: app }]
 ${ACCESS_LOG}
 `)
   assert.match(await ask(`${edge.folder}/tcp.sock`, '/through'), /"url":"\/through"/)
   assert.equal((await edge.line('the connection', ({ protocol }) => protocol === 'TCP')).client, 'unix')
+  const { out } = await runCommand(
+    'openssl',
+    ['s_client', '-unix', join(edge.folder, 'tls.sock'), '-ign_eof'],
+    get('/tls'),
+  )
+  assert.match(out, /subject=CN = edge\n/)
+  assert.match(out, /"x-forwarded-proto":"https"/)
 })

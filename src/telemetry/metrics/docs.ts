@@ -2,7 +2,7 @@ import { BUCKETS_MS, METRIC_NAMES, METRICS } from './table.ts'
 
 const HEAD = `# Metrics
 
-Made from \`src/telemetry/metrics/table.ts\` by \`node src/telemetry/metrics/docs.ts --write\`; do not edit.
+Made from \`src/telemetry/metrics/table.ts\` by \`sallyport docs\`; do not edit.
 
 \`telemetry.metrics.address\` opens \`/metrics\` in the Prometheus text format. Counters never go back while the process lives, reloads
 and replaced threads included. The value of a label comes from the configuration or from a table of the edge, never from what a peer sends.
@@ -23,9 +23,4 @@ ${rows.join('\n')}
 
 Buckets of the histograms, in seconds: ${buckets}.
 `
-}
-
-if (import.meta.main && process.argv[2] === '--write') {
-  const { writeFileSync } = await import('node:fs')
-  writeFileSync(new URL('../../../docs/reference/metrics.md', import.meta.url), metricsPage())
 }

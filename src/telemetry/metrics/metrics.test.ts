@@ -249,7 +249,7 @@ test('a route named like an attack on the format stays one label value', async (
 
 test('the reference page is the table', () => {
   const page = readFileSync(new URL('../../../docs/reference/metrics.md', import.meta.url), 'utf8')
-  assert.equal(page, metricsPage(), 'run: node src/telemetry/metrics/docs.ts --write')
+  assert.equal(page, metricsPage(), 'run: bin/sallyport docs')
 })
 
 function get(port: number, path: string, method = 'GET'): Promise<{ status: number; body: string; type: string }> {
