@@ -144,6 +144,12 @@ export const REASONS = {
     'The caller took no byte for `timeouts.body` of the listener.',
   ),
   // --- the connection
+  'idle-timeout': reason(
+    0,
+    'client',
+    'The connection was idle for too long.',
+    'No byte came or went for `timeouts.idle` of a listener of mode tcp.',
+  ),
   'connections-exceeded': reason(
     503,
     'client',

@@ -147,7 +147,7 @@ export class TcpTunnel {
     if (this.#over) return
     this.#client.socket.destroy()
     this.#endpoint?.socket.destroy()
-    this.#finish('client-too-slow')
+    this.#finish('idle-timeout')
   }
 
   #proxyHeader(): Buffer | null {
