@@ -45,7 +45,17 @@ test('an underscore counts as a hyphen, so that shadows of known fields are reco
 })
 
 test('other names are not taken for known ones', () => {
-  const names = ['', 'x', 'hos', 'hostx', 'x-forwarded-fo', 'x-forwarded-forr', 'content-lengt\x68\x00', 'xforwardedfor', 'content length']
+  const names = [
+    '',
+    'x',
+    'hos',
+    'hostx',
+    'x-forwarded-fo',
+    'x-forwarded-forr',
+    'content-lengt\x68\x00',
+    'xforwardedfor',
+    'content length',
+  ]
   for (const name of names) assert.equal(knownFieldByName(name), null, name)
   // No token character but a letter changes under the folding of case.
   for (let c = 0x21; c < 0x7f; c++) {

@@ -111,7 +111,8 @@ test('a table made from a list reads as a parsed one', () => {
 })
 
 test('a field value holds no control character but tab, and nothing beyond one byte', () => {
-  for (const good of ['', 'a', 'a\tb', ' ', '\x80\xff', '"']) assert.equal(isFieldValue(good), true, JSON.stringify(good))
+  for (const good of ['', 'a', 'a\tb', ' ', '\x80\xff', '"'])
+    assert.equal(isFieldValue(good), true, JSON.stringify(good))
   for (const bad of ['\r', '\n', 'a\r\nB: c', '\0', '\x1f', '\x7f', '\u0100', '\u{1f600}']) {
     assert.equal(isFieldValue(bad), false, JSON.stringify(bad))
   }

@@ -188,6 +188,7 @@ export class TcpTunnel {
 
 /** Closes with a RST where the transport has one: a TCP connection that is established. */
 function reset(socket: Socket): void {
-  if (socket.remoteAddress === undefined) socket.destroy()
+  // Not after `end`: libuv refuses a reset while the FIN waits, and Node then leaks the handle and cannot end its thread.
+  if (socket.writableEnded || socket.remoteAddress === undefined) socket.destroy()
   else socket.resetAndDestroy()
 }

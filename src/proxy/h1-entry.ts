@@ -2,7 +2,8 @@ import type { Socket } from 'node:net'
 import type { ReasonCode } from '../base/errors.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { ConnectionInfo } from '../core/connection-info.ts'
-import { type ConnectionSettings, type RequestHandler, ServerConnection } from '../http/h1/server-connection.ts'
+import type { ConnectionSettings } from '../http/h1/connection-settings.ts'
+import { type RequestHandler, ServerConnection } from '../http/h1/server-connection.ts'
 import type { Handler } from './handle.ts'
 
 /** A connection's place in its listener: told when it falls idle, is busy again, or has ended. */

@@ -83,11 +83,24 @@ function lastOf(list: string | null): string | null {
 
 /** The `for` parameters of a Forwarded field (RFC 7239), in order; one that cannot be read becomes '' and ends the chain. */
 function forwardedNodes(value: string): string[] {
-  return value.split(',').map((element) => {
-    const found = /(?:^|;)\s*for\s*=\s*(?:"([^"\\]*)"|([^;,"\s]+))\s*(?:;|$)/i.exec(element)
-    return found === null ? '' : (found[1] ?? found[2] ?? '')
-  })
+  return value.split(',').map(forwardedNode)
 }
+
+/** Reads every parameter: a proxy may quote a Host in which its client wrote `;for=…`. */
+function forwardedNode(element: string): string {
+  let node = ''
+  PARAMETER.lastIndex = 0
+  while (PARAMETER.lastIndex < element.length) {
+    const found = PARAMETER.exec(element)
+    if (found === null) return ''
+    if ((found[1] as string).toLowerCase() !== 'for') continue
+    if (node !== '') return ''
+    node = found[2] ?? (found[3] as string)
+  }
+  return node
+}
+
+const PARAMETER = /[ \t]*([\w!#$%&'*+.^`|~-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))[ \t]*(?:;|$)/y
 
 const SCRATCH = new Uint8Array(16)
 

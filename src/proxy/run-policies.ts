@@ -1,6 +1,6 @@
 import type { ReasonCode } from '../base/errors.ts'
 import type { Exchange } from '../core/exchange.ts'
-import type { Policy } from '../core/policy.ts'
+import type { HookResult, Policy } from '../core/policy.ts'
 import { LocalReply } from '../core/reply.ts'
 import type { RequestSink } from '../http/client-stream.ts'
 
@@ -19,18 +19,17 @@ export function runRequestPolicies(
 ): void {
   for (let i = 0; i < policies.length; i++) {
     const policy = policies[i] as Policy
+    let result: HookResult
     try {
-      const result = policy.onRequestHeaders?.(exchange)
-      if (result === undefined) continue
-      if (result instanceof Promise) {
-        void new PolicyWait(policies, i, exchange, onDefect, after).until(result)
-        return
-      }
-      after(exchange, result)
+      result = policy.onRequestHeaders?.(exchange)
     } catch (error) {
       onDefect(error)
-      after(exchange, new LocalReply('policy-failed'))
+      result = new LocalReply('policy-failed')
     }
+    if (result === undefined) continue
+    // Not within the try: what fails later is not the hook's fault, and must not be answered twice.
+    if (result instanceof Promise) void new PolicyWait(policies, i, exchange, onDefect, after).until(result)
+    else after(exchange, result)
     return
   }
   after(exchange, undefined)

@@ -1,6 +1,6 @@
 import { CidrSet } from '../base/cidr.ts'
 import type { ListenerConfig } from '../config/root.schema.ts'
-import type { ConnectionSettings } from '../http/h1/server-connection.ts'
+import type { ConnectionSettings } from '../http/h1/connection-settings.ts'
 import type { ListenerSettings } from '../listener/settings.ts'
 
 /** A listener's configuration in the form that accepts connections. */

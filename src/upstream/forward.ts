@@ -9,6 +9,7 @@ import { CHUNKED, type ResponseHead } from '../http/message.ts'
 import type { Ticket, Waiter } from './admission/admission.ts'
 import { dateField } from './date-field.ts'
 import type { Endpoint } from './endpoints/endpoint.ts'
+import { REASON_OF } from './failure-reason.ts'
 import { hashOf } from './hash-key.ts'
 import type { HttpUpstream } from './http-upstream.ts'
 import { isIdempotent, mayRetry } from './retry.ts'
@@ -384,17 +385,6 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
     this.#admitted = false
     this.#upstream.admission.leave()
   }
-}
-
-const REASON_OF: Record<UpstreamFailure, ReasonCode> = {
-  connect: 'upstream-connect-failed',
-  'connect-timeout': 'upstream-connect-timeout',
-  tls: 'upstream-tls-failed',
-  'tls-late': 'upstream-tls-failed',
-  reset: 'upstream-reset',
-  'response-timeout': 'upstream-response-timeout',
-  'body-timeout': 'upstream-body-timeout',
-  invalid: 'upstream-response-invalid',
 }
 
 function isEventStream(head: ResponseHead): boolean {

@@ -87,7 +87,10 @@ test('the chunk decoder: no throw, one verdict for every split, agreement with a
       assert.deepEqual([whole.data, whole.end], [second.body, second.length - HEAD.length], label)
       for (const line of whole.trailers.split('\r\n').slice(0, -1)) {
         const [name, value] = line.split(/: ?(.*)/s) as [string, string]
-        assert.ok(second.trailers.some(([n, v]) => n === name && v === value), `trailer ${line}, ${label}`)
+        assert.ok(
+          second.trailers.some(([n, v]) => n === name && v === value),
+          `trailer ${line}, ${label}`,
+        )
       }
     } else if (whole.verdict === CHUNK_MORE) {
       assert.equal(second, 'more', label)

@@ -77,7 +77,13 @@ function describe(end: number | string | null, head: RequestHead): unknown {
 }
 
 /** The same bytes in pieces, and not at the beginning of their buffer. */
-function checkSplits(bytes: Buffer, end: number | string | null, head: RequestHead, random: Random, label: string): void {
+function checkSplits(
+  bytes: Buffer,
+  end: number | string | null,
+  head: RequestHead,
+  random: Random,
+  label: string,
+): void {
   const whole = describe(end, head)
   const shifted = Buffer.concat([Buffer.from('GET'), bytes, Buffer.from('\r\n\r\n')])
   const other = new RequestHead()
@@ -90,14 +96,21 @@ function checkSplits(bytes: Buffer, end: number | string | null, head: RequestHe
     const found = parseRequestHead(bytes, 0, cut, used, LIMITS)
     if (found === null) continue
     // A head that is too large may be found to be so before its other faults are seen.
-    if (found !== 'header-too-large' || typeof whole !== 'string') assert.deepEqual(describe(found, used), whole, `cut, ${label}`)
+    if (found !== 'header-too-large' || typeof whole !== 'string')
+      assert.deepEqual(describe(found, used), whole, `cut, ${label}`)
     return
   }
   assert.equal(whole, null, `never decided in pieces, ${label}`)
 }
 
 /** Reads the body as the connection would; true when there was one to compare. */
-function checkBody(bytes: Buffer, end: number, head: RequestHead, second: ReturnType<typeof readRequest>, label: string): boolean {
+function checkBody(
+  bytes: Buffer,
+  end: number,
+  head: RequestHead,
+  second: ReturnType<typeof readRequest>,
+  label: string,
+): boolean {
   if (head.bodyLength !== CHUNKED) {
     if (second === 'more') {
       assert.ok(bytes.length < end + head.bodyLength, `more, ${label}`)
@@ -136,14 +149,23 @@ function checkForwarded(head: RequestHead, random: Random, label: string): void 
   const text = requestText(exchange, random(8) === 0 ? 'rewritten.test' : null)
   const bytes = Buffer.from(text, 'latin1')
   const again = new RequestHead()
-  const end = parseRequestHead(bytes, 0, bytes.length, again, { ...LIMITS, headBytes: 65_536, headers: 100, urlBytes: 8192 })
+  const end = parseRequestHead(bytes, 0, bytes.length, again, {
+    ...LIMITS,
+    headBytes: 65_536,
+    headers: 100,
+    urlBytes: 8192,
+  })
   if (exchange.authority === '' && !text.includes('Host: rewritten')) {
     // HTTP/1.0 without Host: an empty one is sent on (RFC 9112 3.2).
     assert.equal(end, 'host-invalid', label)
     return
   }
   assert.equal(end, bytes.length, `forwarded ${JSON.stringify(text)}, ${label}`)
-  assert.deepEqual([again.method, again.target, again.bodyLength], [head.method, exchange.targetOut, head.bodyLength], label)
+  assert.deepEqual(
+    [again.method, again.target, again.bodyLength],
+    [head.method, exchange.targetOut, head.bodyLength],
+    label,
+  )
   assert.equal(again.upgrade, head.upgrade, label)
   const second = readRequest(text)
   const framing = head.bodyLength === CHUNKED || head.bodyLength > 0 ? 'more' : 'message'
@@ -173,7 +195,9 @@ function exchangeOf(head: RequestHead, trusted: boolean): Exchange {
   return exchange
 }
 
-test('through the edge: what node:http accepts behind it is what was sent, message by message', { timeout: 900_000 }, async () => {
+test('through the edge: what node:http accepts behind it is what was sent, message by message', {
+  timeout: 900_000,
+}, async () => {
   const random = createRandom(SEED + 1)
   const budget = new Budget(800)
   let seen: { method: string; url: string; body: string }[] = []
@@ -217,7 +241,9 @@ test('through the edge: what node:http accepts behind it is what was sent, messa
       const expected = expectedOf(text)
       let from = 0
       for (const one of seen) {
-        const found = expected.findIndex((e, i) => i >= from && e.method === one.method && e.url === one.url && e.body === one.body)
+        const found = expected.findIndex(
+          (e, i) => i >= from && e.method === one.method && e.url === one.url && e.body === one.body,
+        )
         assert.ok(found >= 0, `the endpoint saw ${JSON.stringify(one)}, expected ${JSON.stringify(expected)}, ${label}`)
         from = found + 1
         compared++

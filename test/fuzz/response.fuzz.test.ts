@@ -31,7 +31,12 @@ const CORPUS: readonly string[] = [
 function describe(end: number, head: ResponseHead): unknown {
   if (end < 0) return end
   const { status, reason, minor, bodyLength, contentLength, keepAlive, upgrade, fields } = head
-  const lines = Array.from({ length: fields.count }, (_, i) => [fields.name(i), fields.value(i), fields.ids[i], fields.flags[i]])
+  const lines = Array.from({ length: fields.count }, (_, i) => [
+    fields.name(i),
+    fields.value(i),
+    fields.ids[i],
+    fields.flags[i],
+  ])
   return { end, status, reason, minor, bodyLength, contentLength, keepAlive, upgrade, lines }
 }
 
@@ -82,11 +87,19 @@ function checkBoundary(text: string, end: number, head: ResponseHead, method: st
   }
   assert.ok(typeof second !== 'string', `the second reader says ${second}: ${label}`)
   assert.equal(statusOf(second.startLine), head.status, label)
-  if (head.bodyLength === UNTIL_CLOSE) assert.deepEqual([second.framing, second.body], ['close', text.slice(end)], label)
-  else assert.deepEqual([second.length, second.body], [end + head.bodyLength, text.slice(end, end + head.bodyLength)], label)
+  if (head.bodyLength === UNTIL_CLOSE)
+    assert.deepEqual([second.framing, second.body], ['close', text.slice(end)], label)
+  else
+    assert.deepEqual(
+      [second.length, second.body],
+      [end + head.bodyLength, text.slice(end, end + head.bodyLength)],
+      label,
+    )
 }
 
-test('through the edge: a client never sees as whole what the endpoint did not send as whole', { timeout: 900_000 }, async () => {
+test('through the edge: a client never sees as whole what the endpoint did not send as whole', {
+  timeout: 900_000,
+}, async () => {
   const random = createRandom(SEED + 1)
   const budget = new Budget(800)
   const endpoint = await RawEndpoint.start()
@@ -160,7 +173,10 @@ function checkClient(text: string, method: string, broken: boolean, sent: Messag
     // What comes behind is the answer to the second request, or nothing.
     if (rest !== '') {
       const fixed = readResponse(rest, 'GET', true)
-      assert.ok(typeof fixed !== 'string' && fixed.body === 'fixed' && fixed.length === rest.length, `${JSON.stringify(text)}: ${label}`)
+      assert.ok(
+        typeof fixed !== 'string' && fixed.body === 'fixed' && fixed.length === rest.length,
+        `${JSON.stringify(text)}: ${label}`,
+      )
     }
     if (next.fields.some(([name, value]) => name === 'Content-Type' && value === 'application/problem+json')) {
       assert.equal(statusOf(next.startLine), 502, label)

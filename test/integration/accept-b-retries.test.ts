@@ -1,6 +1,7 @@
 /** What is repeated at another endpoint, and what never is. */
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
+import { freePort } from '../server-standin/real-edge.ts'
 import { type Answer, ask, askMany, tally } from '../support/ask.ts'
 import { RunningEdge } from '../support/edge-process.ts'
 import { endOfFile } from '../support/ending.ts'
@@ -25,6 +26,7 @@ before(async () => {
   bad = await Puppet.start(ending, 'bad')
   worse = await Puppet.start(ending, 'worse')
   await closed.close()
+  const gone = await freePort()
   // Answers the first request of a connection and breaks it at the second.
   stale = await rawEndpoint(ending, (connection) => {
     const requests = connection.received.toString('latin1').split('\r\n\r\n').length - 1
@@ -47,8 +49,11 @@ before(async () => {
   ]
   await edge.start(
     `
-listeners: { public: { address: '127.0.0.1:0' } }
+listeners:
+  public: { address: '127.0.0.1:0' }
+  bytes: { address: '127.0.0.1:0', mode: tcp, upstream: bytes }
 upstreams:
+  bytes: { endpoints: ['tcp://127.0.0.1:${closed.port}', 'tcp://127.0.0.1:${gone}', 'tcp://127.0.0.1:${good.port}'], ejection: off }
 ${all.join('\n')}
 routes:
 ${all
@@ -198,4 +203,12 @@ test('an attempt that is over is told in the log: the endpoint that answered, an
   const lines = await edge.lines(2, id, ({ path, attempts }) => path === '/answers' && attempts === 2)
   for (const line of lines)
     assert.deepEqual([line.status, line.outcome, line.endpoint], [200, 'ok', `127.0.0.1:${good.port}`])
+})
+
+test('a connection in mode tcp finds the endpoint that is left, by trying each once', async () => {
+  const answers = await Promise.all(Array.from({ length: 24 }, () => ask(edge.port('bytes'), '/')))
+  assert.deepEqual(tally(answers.map(({ body }) => body)), { good: 24 })
+  const lines = await edge.lines(24, 'the connections', ({ protocol }) => protocol === 'TCP')
+  assert.ok(lines.every(({ endpoint }) => endpoint === `127.0.0.1:${good.port}`))
+  assert.ok(lines.some(({ attempts }) => attempts === 3))
 })

@@ -17,25 +17,21 @@ const MB = 1024 * 1024
 
 /** Sends `piece` again and again until the other side takes no more; returns the bytes it took. */
 async function fill(wire: Wire, piece: Buffer, most: number, calmMs = 250): Promise<number> {
+  const { socket } = wire
   let sent = 0
-  let last = performance.now()
-  let drained = true
-  wire.socket.on('drain', () => {
-    drained = true
-    last = performance.now()
-  })
-  while (sent < most && performance.now() - last < calmMs && !wire.closed) {
-    if (drained) {
-      drained = wire.socket.write(piece)
-      sent += piece.length
-      last = performance.now()
-    }
+  while (sent < most && !wire.closed) {
+    socket.write(piece)
+    sent += piece.length
+    const from = performance.now()
+    const taken = (): boolean => !socket.writableNeedDrain || wire.closed
     await eventually(
-      () => drained || performance.now() - last >= calmMs || wire.closed,
+      () => taken() || performance.now() - from > calmMs,
       () => 'drained or calm',
+      calmMs + 5000,
     )
+    if (!taken()) break
   }
-  return sent - wire.socket.writableLength
+  return sent - socket.writableLength
 }
 
 story('a client that does not read holds 64 MB back at the endpoint', {}, async (edge, endpoint, open) => {
@@ -205,19 +201,20 @@ story(
   },
 )
 
-for (const version of ['1.0', '1.1']) {
-  story(
-    `the end of an answer is not thrown away because its HTTP/${version} reader is slow`,
-    { timeouts: { bodyMs: 20_000 } },
-    async (edge, endpoint, open) => {
+story(
+  'the end of an answer is not thrown away because its reader is slow',
+  { timeouts: { bodyMs: 20_000 } },
+  async (edge, endpoint, open) => {
+    const readers: { client: Wire; sent: number }[] = []
+    for (const version of ['1.0', '1.1']) {
       const client = await open()
       client.keep = false
       client.stopReading()
       client.send(`GET /last HTTP/${version}\r\n${HOST}Connection: close\r\n\r\n`)
       const upstream = await endpoint.next()
       await upstream.untilText('\r\n\r\n')
-      upstream.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
-      const [socket] = edge.sockets
+      upstream.send('HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n')
+      const socket = [...edge.sockets].at(-1)
       assert.ok(socket !== undefined)
       // Until the client's window is shut and the edge itself holds the last piece.
       let sent = 0
@@ -231,20 +228,23 @@ for (const version of ['1.0', '1.1']) {
         )
       }
       upstream.send('0\r\n\r\n')
-      await edge.untilEnded(1)
-      const ended = performance.now()
-      // Longer than the edge waits for a client that sends on after its last answer.
-      await eventually(
-        () => performance.now() > ended + 2600,
-        () => 'time passes',
-      )
+      readers.push({ client, sent })
+      await edge.untilEnded(readers.length)
+    }
+    const ended = performance.now()
+    // Longer than the edge waits for a client that sends on after its last answer.
+    await eventually(
+      () => performance.now() > ended + 2600,
+      () => 'time passes',
+    )
+    for (const { client, sent } of readers) {
       client.readOn()
       await client.untilOver()
       assert.equal(client.error, null)
       assert.ok(client.received > sent, `${client.received} of ${sent}`)
-    },
-  )
-}
+    }
+  },
+)
 
 story(
   'a head that does not end in time is answered 408, its request line logged',

@@ -15,12 +15,84 @@ export function createRandom(seed: number): Random {
 }
 
 const NASTY = [
-  ...['\r', '\n', '\r\n', '\n\r', '\r\r\n', '\r\n\r\n', '\n\n', '\0', ' ', '\t', '\x0b', '\x0c', '\x7f', '\x80', '\xa0', '\xff', '\x85'],
-  ...[':', ' :', ': ', ';', ',', '"', '\\', '/', '?', '#', '%', '%00', '%2f', '..', '0', '00', '-1', '+1', '0x', '1', 'f', 'ffffffffffffffff'],
-  ...['\r\n ', '\r\n\t', 'Content-Length: 5\r\n', 'Content-Length: 0\r\n', 'Transfer-Encoding: chunked\r\n', 'Transfer-Encoding: identity\r\n'],
-  ...['Transfer-Encoding:\x0bchunked\r\n', 'Transfer-Encoding : chunked\r\n', 'Content_Length: 3\r\n', 'content-length:\t4\r\n', 'chunked', 'CHUNKED'],
-  ...['Host: b\r\n', 'Connection: close\r\n', 'Connection: Host, content-length\r\n', 'Expect: 100-continue\r\n', 'Upgrade: x\r\n', 'Connection: upgrade\r\n'],
-  ...['0\r\n\r\n', '5\r\nhello\r\n', '1;a="\r\n', 'HTTP/1.0', 'HTTP/1.1', 'HTTP/2.0', 'GET / HTTP/1.1\r\n', 'HTTP/1.1 200 OK\r\n', 'HTTP/1.1 100 C\r\n\r\n'],
+  ...[
+    '\r',
+    '\n',
+    '\r\n',
+    '\n\r',
+    '\r\r\n',
+    '\r\n\r\n',
+    '\n\n',
+    '\0',
+    ' ',
+    '\t',
+    '\x0b',
+    '\x0c',
+    '\x7f',
+    '\x80',
+    '\xa0',
+    '\xff',
+    '\x85',
+  ],
+  ...[
+    ':',
+    ' :',
+    ': ',
+    ';',
+    ',',
+    '"',
+    '\\',
+    '/',
+    '?',
+    '#',
+    '%',
+    '%00',
+    '%2f',
+    '..',
+    '0',
+    '00',
+    '-1',
+    '+1',
+    '0x',
+    '1',
+    'f',
+    'ffffffffffffffff',
+  ],
+  ...[
+    '\r\n ',
+    '\r\n\t',
+    'Content-Length: 5\r\n',
+    'Content-Length: 0\r\n',
+    'Transfer-Encoding: chunked\r\n',
+    'Transfer-Encoding: identity\r\n',
+  ],
+  ...[
+    'Transfer-Encoding:\x0bchunked\r\n',
+    'Transfer-Encoding : chunked\r\n',
+    'Content_Length: 3\r\n',
+    'content-length:\t4\r\n',
+    'chunked',
+    'CHUNKED',
+  ],
+  ...[
+    'Host: b\r\n',
+    'Connection: close\r\n',
+    'Connection: Host, content-length\r\n',
+    'Expect: 100-continue\r\n',
+    'Upgrade: x\r\n',
+    'Connection: upgrade\r\n',
+  ],
+  ...[
+    '0\r\n\r\n',
+    '5\r\nhello\r\n',
+    '1;a="\r\n',
+    'HTTP/1.0',
+    'HTTP/1.1',
+    'HTTP/2.0',
+    'GET / HTTP/1.1\r\n',
+    'HTTP/1.1 200 OK\r\n',
+    'HTTP/1.1 100 C\r\n\r\n',
+  ],
 ]
 
 /** One to five changes of one text: flipped bytes, nasty bytes, lost, doubled and borrowed pieces, other line ends. */
@@ -55,7 +127,8 @@ export function mutate(corpus: readonly string[], random: Random): string {
       case 7: {
         // A line end somewhere becomes another one.
         const line = text.indexOf('\r\n', at)
-        if (line >= 0) text = text.slice(0, line) + (['\n', '\r', '\r\n\r\n', ' ', ''][random(5)] as string) + text.slice(line + 2)
+        if (line >= 0)
+          text = text.slice(0, line) + (['\n', '\r', '\r\n\r\n', ' ', ''][random(5)] as string) + text.slice(line + 2)
         break
       }
       default: {
@@ -63,7 +136,8 @@ export function mutate(corpus: readonly string[], random: Random): string {
         const from = text.indexOf('\r\n', at)
         const to = from < 0 ? -1 : text.indexOf('\r\n', from + 2)
         const end = text.indexOf('\r\n\r\n')
-        if (to > 0 && end > to) text = text.slice(0, from) + text.slice(to, end) + text.slice(from, to) + text.slice(end)
+        if (to > 0 && end > to)
+          text = text.slice(0, from) + text.slice(to, end) + text.slice(from, to) + text.slice(end)
       }
     }
   }

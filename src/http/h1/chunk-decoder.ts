@@ -43,6 +43,11 @@ export class ChunkDecoder {
   #extensionBytes = 0
   #trailerBytes: Buffer | null = null
 
+  /** Bytes of the chunk under way that are still to come; with CHUNK_DATA, behind the piece found. */
+  get chunkLeft(): number {
+    return this.#left
+  }
+
   reset(): void {
     this.trailers = ''
     this.#state = SIZE

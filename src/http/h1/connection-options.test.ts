@@ -43,7 +43,15 @@ test('every field that Connection names is dropped, wherever it stands and howev
 })
 
 test('fields that frame, route or vouch for the client cannot be named away', () => {
-  const names = ['Host', 'Content-Length', 'Transfer-Encoding', 'X-Forwarded-For', 'Forwarded', 'X-Real-IP', 'Traceparent']
+  const names = [
+    'Host',
+    'Content-Length',
+    'Transfer-Encoding',
+    'X-Forwarded-For',
+    'Forwarded',
+    'X-Real-IP',
+    'Traceparent',
+  ]
   const table = fieldTableOf(names.map((name) => [name, 'v']))
   readConnection(names.join(', '), table)
   for (let i = 0; i < names.length; i++) assert.equal((table.flags[i] as number) & DROPPED, 0, names[i])

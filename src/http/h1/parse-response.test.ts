@@ -12,7 +12,11 @@ const OK = 'HTTP/1.1 200 OK\r\n'
 /** A number is the result, an object what an accepted head must be. */
 const CASES: readonly Case[] = [
   // --- RFC 9112 4: status line
-  ['4', `${OK}\r\n`, { status: 200, reason: 'OK', minor: 1, bodyLength: UNTIL_CLOSE, keepAlive: false, contentLength: -1 }],
+  [
+    '4',
+    `${OK}\r\n`,
+    { status: 200, reason: 'OK', minor: 1, bodyLength: UNTIL_CLOSE, keepAlive: false, contentLength: -1 },
+  ],
   ['4', 'HTTP/1.1 200 \r\n\r\n', { status: 200, reason: '' }],
   ['4', 'HTTP/1.1 200\r\n\r\n', { status: 200, reason: '' }],
   ['4', 'HTTP/1.1 200 A longer reason \t x\r\n\r\n', { reason: 'A longer reason \t x' }],
@@ -88,7 +92,11 @@ const CASES: readonly Case[] = [
   ['6.1', 'HTTP/1.1 100 Continue\r\nTransfer-Encoding: chunked\r\n\r\n', BAD],
   ['6.2', 'HTTP/1.1 103 Hints\r\nContent-Length: 5\r\n\r\n', BAD],
   ['9110 15.2', 'HTTP/1.1 100 Continue\r\n\r\n', { status: 100, bodyLength: 0 }],
-  ['9110 15.2.2', 'HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n', { status: 101, upgrade: 'websocket' }],
+  [
+    '9110 15.2.2',
+    'HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n',
+    { status: 101, upgrade: 'websocket' },
+  ],
   // --- RFC 9112 9.3: persistence
   ['9.3', `${OK}Content-Length: 0\r\nConnection: Close\r\n\r\n`, { keepAlive: false }],
   ['9.3', `${OK}Content-Length: 0\r\nConnection: x\r\nConnection: y, close\r\n\r\n`, { keepAlive: false }],
@@ -106,7 +114,8 @@ test('the response table: every case with its section, whole and byte by byte', 
     if (typeof expected === 'number') assert.equal(result, expected, label)
     else {
       assert.equal(result, text.length, label)
-      for (const [key, value] of Object.entries(expected)) assert.equal(head[key as keyof ResponseHead], value, `${label}: ${key}`)
+      for (const [key, value] of Object.entries(expected))
+        assert.equal(head[key as keyof ResponseHead], value, `${label}: ${key}`)
     }
     if (bytes.length < 1000) {
       let piecewise = INCOMPLETE
@@ -131,7 +140,11 @@ test('fields that the endpoint names in Connection are dropped, framing is not',
 
 test('a head that is used again remembers nothing of the response before', () => {
   const head = new ResponseHead()
-  for (const text of ['HTTP/1.1 101 S\r\nUpgrade: x\r\n\r\n', `${OK}Content-Length: 7\r\nConnection: close\r\n\r\n`, 'HTTP/1.0 404 N\r\n\r\n']) {
+  for (const text of [
+    'HTTP/1.1 101 S\r\nUpgrade: x\r\n\r\n',
+    `${OK}Content-Length: 7\r\nConnection: close\r\n\r\n`,
+    'HTTP/1.0 404 N\r\n\r\n',
+  ]) {
     const bytes = Buffer.from(text)
     parseResponseHead(bytes, 0, bytes.length, head, false)
     const plain = Buffer.from(`${OK}Transfer-Encoding: chunked\r\n\r\n`)

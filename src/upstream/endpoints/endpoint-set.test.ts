@@ -50,6 +50,18 @@ test('a zone that no endpoint has does not matter', () => {
   assert.deepEqual(pickAll(10), { e0: 5, e1: 5 })
 })
 
+test('a second retry goes to one that was not tried, of another zone if need be, as long as there is one', () => {
+  const specs = [spec(0, { zone: 'a' }), spec(1, { zone: 'a' }), spec(2, { zone: 'a' }), spec(3, { zone: 'b' })]
+  const { set } = setUp({ ...ROUND_ROBIN, ownZone: 'a' }, specs)
+  for (let round = 0; round < 20; round++) {
+    const tried: Endpoint[] = []
+    for (let attempt = 0; attempt < 4; attempt++) tried.push(set.pick(0, tried.at(-1) ?? null, tried)!)
+    assert.equal(new Set(tried).size, 4)
+    assert.equal(tried.at(-1)?.key, 'e3')
+    assert.ok(tried.includes(set.pick(0, tried.at(-1)!, tried)!))
+  }
+})
+
 test('a retry goes to another endpoint, of another zone if need be, and back to the same only if it is alone', () => {
   const specs = [spec(0, { zone: 'a' }), spec(1, { zone: 'b' })]
   const { set, cells } = setUp({ ...ROUND_ROBIN, ownZone: 'a' }, specs)
