@@ -13,6 +13,8 @@ export interface ExchangeOwner {
   reply(exchange: Exchange, reply: LocalReply): void
   /** The response was sent whole, or will never be: `outcome` says which. Called once; writes the log line. */
   ended(exchange: Exchange, outcome: Outcome): void
+  /** A policy threw: for the process log. */
+  defect(error: unknown): void
 }
 
 /**

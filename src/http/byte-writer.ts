@@ -66,7 +66,8 @@ export class ByteWriter {
       this.#corked = false
       this.socket.uncork()
     }
-    return !this.socket.writableNeedDrain
+    // A write of the high-water mark or more asks for a drain even when the kernel took all of it at once.
+    return this.socket.writableLength === 0 || !this.socket.writableNeedDrain
   }
 
   #spill(): void {

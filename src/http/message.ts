@@ -38,6 +38,10 @@ export class ResponseHead {
   /** Content-Length as sent, also where no body follows (HEAD, 304); -1 if absent. */
   contentLength = -1
   keepAlive = true
+  /** A Date field was sent. */
+  dated = false
+  /** Index of the Content-Type field, -1 without one. */
+  contentType = -1
   upgrade: string | null = null
 
   constructor(fields: FieldTable = new FieldTable()) {

@@ -3,6 +3,7 @@ import type { ConnectionInfo } from '../core/connection-info.ts'
 import { Exchange, type ExchangeOwner } from '../core/exchange.ts'
 import type { Outcome } from '../core/outcome.ts'
 import { LocalReply } from '../core/reply.ts'
+import { runLogHooks } from '../core/run-hooks.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { ClientStream } from '../http/client-stream.ts'
 import type { CompiledRoute } from './compiled-route.ts'
@@ -73,9 +74,12 @@ export class Handler implements ExchangeOwner {
   ended(exchange: Exchange, outcome: Outcome): void {
     exchange.outcome = outcome
     exchange.durationMs = this.#inputs.now() - exchange.startedMs
-    const policies = exchange.route?.chain.log ?? null
-    if (policies !== null) for (const policy of policies) policy.onLog?.(exchange)
+    runLogHooks(exchange)
     this.#inputs.onEnd(exchange)
+  }
+
+  defect(error: unknown): void {
+    this.#inputs.onDefect(error)
   }
 
   #open(connection: ConnectionInfo, stream: ClientStream): Exchange {

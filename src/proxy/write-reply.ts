@@ -1,6 +1,7 @@
 import { REASONS } from '../base/errors.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { LocalReply } from '../core/reply.ts'
+import { runResponseHooks } from '../core/run-hooks.ts'
 import { DROPPED, fieldTableOf } from '../http/field-table.ts'
 import { ResponseHead } from '../http/message.ts'
 import { STATUS_CODES } from '../http/status-codes.ts'
@@ -50,6 +51,6 @@ function throughHooks(exchange: Exchange, status: number, lines: string): string
   )
   const head = new ResponseHead(fields)
   head.status = status
-  for (const policy of exchange.route?.chain.responseHeaders ?? []) policy.onResponseHeaders?.(exchange, head)
-  return fields.write(DROPPED)
+  // The edge's own answer is safe to send as it was, without the changes that failed.
+  return runResponseHooks(exchange, head) ? fields.write(DROPPED) : lines
 }

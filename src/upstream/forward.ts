@@ -1,8 +1,9 @@
 import type { ReasonCode } from '../base/errors.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { LocalReply } from '../core/reply.ts'
+import { runResponseHooks, runUpstreamHooks } from '../core/run-hooks.ts'
 import type { ClientStream, RequestSink } from '../http/client-stream.ts'
-import { F, HOP, LENGTH } from '../http/field-names.ts'
+import { HOP, LENGTH } from '../http/field-names.ts'
 import { DROPPED } from '../http/field-table.ts'
 import { INTERIM_RESPONSES } from '../http/limits.ts'
 import { CHUNKED, type ResponseHead } from '../http/message.ts'
@@ -16,12 +17,13 @@ import { isIdempotent, mayRetry } from './retry.ts'
 import type { ConnectionPool } from './transports/http/connection-pool.ts'
 import { requestText } from './transports/http/request-text.ts'
 import type { ResponseSink, UpstreamConnection, UpstreamFailure } from './transports/http/upstream-connection.ts'
+import { Tunnel, type TunnelOwner } from './tunnel.ts'
 
 /**
  * One exchange on its way to an endpoint and back: waits for a slot, chooses an endpoint, writes the request, passes the
  * response on, repeats what may be repeated. Bytes go through without being collected; each side waits for the other.
  */
-export class Forward implements RequestSink, ResponseSink, Waiter {
+export class Forward implements RequestSink, ResponseSink, Waiter, TunnelOwner {
   readonly #upstream: HttpUpstream
   readonly #exchange: Exchange
   readonly #stream: ClientStream
@@ -42,10 +44,6 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
   #staleRepeated = false
   /** Endpoints of failed attempts; null before the first retry. */
   #tried: Endpoint[] | null = null
-  #tunnel = false
-  /** Who said FIN in the tunnel. */
-  #clientEnded = false
-  #endpointEnded = false
   #done = false
 
   constructor(upstream: HttpUpstream, exchange: Exchange) {
@@ -98,16 +96,11 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
     this.#attemptStartedMs = upstream.wheel.now()
     this.#attemptStatus = 0
     endpoint.started()
-    const hooks = exchange.route?.chain.upstreamRequest ?? null
-    if (hooks !== null) {
-      for (const policy of hooks) {
-        const reply = policy.onUpstreamRequest?.(exchange)
-        if (reply !== undefined) {
-          this.#leaveEndpoint()
-          this.#finishWith(reply)
-          return
-        }
-      }
+    const reply = runUpstreamHooks(exchange)
+    if (reply !== undefined) {
+      this.leaveEndpoint()
+      this.#finishWith(reply)
+      return
     }
     const pool = upstream.pool(endpoint)
     this.#pool = pool
@@ -147,16 +140,19 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
     if (status === 502 || status === 503 || status === 504) endpoint.failed()
     else endpoint.succeeded(now - this.#attemptStartedMs)
     if (status >= 400 && this.#retry(status, endpoint)) return
-    this.#responding = true
     exchange.upstreamMs = now - exchange.upstreamStartedMs
+    if (!runResponseHooks(exchange, head)) {
+      this.#abandon()
+      this.#refuse('policy-failed', '')
+      return
+    }
+    this.#responding = true
     exchange.status = status
-    const hooks = exchange.route?.chain.responseHeaders ?? null
-    if (hooks !== null) for (const policy of hooks) policy.onResponseHeaders?.(exchange, head)
     const { fields } = head
     const bodyless = exchange.request.method === 'HEAD' || status === 204 || status === 304
     let lines = `${fields.write(HOP | DROPPED | LENGTH)}X-Request-Id: ${exchange.id}\r\n`
-    if (fields.findId(F.date) < 0) lines += dateField()
-    if (isEventStream(head)) this.#connection?.allowSilence()
+    if (!head.dated) lines += dateField()
+    if (head.contentType >= 0 && isEventStream(head)) this.#connection?.allowSilence()
     const length = bodyless ? (status === 204 ? -1 : head.contentLength) : head.bodyLength
     this.#stream.sendHead(status, head.reason, lines, length < 0 ? -1 : length, bodyless)
   }
@@ -167,18 +163,12 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
   }
 
   onResponseEnd(trailers: string): void {
-    if (this.#tunnel) {
-      this.#endpointEnded = true
-      this.#stream.endTunnel()
-      this.#tunnelEnded()
-      return
-    }
     const connection = this.#connection as UpstreamConnection
-    this.#leaveEndpoint()
+    this.leaveEndpoint()
     this.#pool?.release(connection, this.#upstream.proxyHeader === null)
     const kept = this.#exchange.request.teTrailers ? trailers : ''
     const stream = this.#stream
-    this.#end('ok')
+    this.end('ok')
     stream.sendEnd(kept)
   }
 
@@ -187,7 +177,7 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
   }
 
   onUpstreamDrain(): void {
-    if (!this.#done && (this.#tunnel || !this.#bodyDone)) this.#stream.resumeBody()
+    if (!this.#done && !this.#bodyDone) this.#stream.resumeBody()
   }
 
   onUpstreamFailed(failure: UpstreamFailure): void {
@@ -198,16 +188,10 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
     const stale = failure === 'reset' && connection.reused && !connection.answered
     // A connection that the endpoint had given up says nothing about its health; one that answered was judged by that.
     if (!stale && this.#attemptStatus === 0) endpoint.failed()
-    this.#leaveEndpoint()
-    if (this.#endpointEnded) {
-      // It has said all and takes no more: its last words must not be cut off with the connection.
-      this.#end('ok')
-      this.#stream.sendEnd('')
-      return
-    }
-    if (this.#tunnel || this.#responding) {
+    this.leaveEndpoint()
+    if (this.#responding) {
       this.#stream.abort()
-      this.#end(this.#tunnel ? 'ok' : REASON_OF[failure])
+      this.end(REASON_OF[failure])
       return
     }
     if (!connection.answered) {
@@ -228,7 +212,7 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
     const connection = this.#connection as UpstreamConnection
     this.#exchange.bytesIn += end - start
     this.#bodySent = true
-    if (!this.#tunnel && this.#exchange.request.bodyLength === CHUNKED) {
+    if (this.#exchange.request.bodyLength === CHUNKED) {
       connection.text(`${(end - start).toString(16)}\r\n`)
       connection.bytes(buf, start, end)
       connection.text('\r\n')
@@ -239,12 +223,6 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
 
   onBodyEnd(trailers: string): void {
     const connection = this.#connection as UpstreamConnection
-    if (this.#tunnel) {
-      this.#clientEnded = true
-      connection.endTunnel()
-      this.#tunnelEnded()
-      return
-    }
     this.#bodyDone = true
     if (this.#exchange.request.bodyLength === CHUNKED) {
       this.#bodySent = true
@@ -257,14 +235,14 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
     this.#abandon()
     if (this.#responding) {
       this.#stream.abort()
-      this.#end(code)
+      this.end(code)
     } else this.#refuse(code, '')
   }
 
   onReadDone(): void {
     const connection = this.#connection
     if (connection === null || this.#done) return
-    if (!connection.flush() && (this.#tunnel || !this.#bodyDone)) this.#stream.pauseBody()
+    if (!connection.flush() && !this.#bodyDone) this.#stream.pauseBody()
   }
 
   onDrain(): void {
@@ -273,13 +251,28 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
 
   onGone(code: ReasonCode): void {
     if (this.#done) return
-    if (this.#clientEnded) {
-      // It had said all and takes no more: what it said still goes to the endpoint.
-      this.#connection?.letGo()
-      this.#leaveEndpoint()
-    } else this.#abandon()
-    // A tunnel that its client leaves has ended as tunnels do.
-    this.#end(this.#tunnel && code === 'client-gone' ? 'ok' : code)
+    this.#abandon()
+    this.end(code)
+  }
+
+  // --- what comes after either side
+
+  leaveEndpoint(): void {
+    const endpoint = this.#endpoint
+    if (endpoint !== null) {
+      endpoint.finished()
+      this.#upstream.onAttempt(this.#upstream.name, endpoint, this.#attemptStatus)
+    }
+    this.#endpoint = null
+    this.#connection = null
+  }
+
+  end(outcome: 'ok' | ReasonCode): void {
+    if (this.#done) return
+    this.#done = true
+    if (this.#endpoint !== null) this.#abandon()
+    this.#release()
+    this.#exchange.owner.ended(this.#exchange, outcome)
   }
 
   // --- steps
@@ -297,25 +290,14 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
 
   #startTunnel(head: ResponseHead): void {
     const exchange = this.#exchange
-    this.#tunnel = true
+    const connection = this.#connection as UpstreamConnection
     this.#responding = true
     exchange.status = 101
     this.#attemptStatus = 101
     exchange.upstreamMs = this.#upstream.wheel.now() - exchange.upstreamStartedMs
     ;(this.#endpoint as Endpoint).succeeded(this.#upstream.wheel.now() - this.#attemptStartedMs)
-    this.#connection?.startTunnel()
-    this.#stream.startTunnel(`${head.fields.write(HOP | DROPPED | LENGTH)}Upgrade: ${head.upgrade}\r\n`)
-    this.#connection?.flush()
-  }
-
-  /** One side said FIN; the tunnel is over with the second. What was given for either side is still sent. */
-  #tunnelEnded(): void {
-    if (!this.#clientEnded || !this.#endpointEnded) return
-    const stream = this.#stream
-    this.#connection?.letGo()
-    this.#leaveEndpoint()
-    this.#end('ok')
-    stream.sendEnd('')
+    const fields = `${head.fields.write(HOP | DROPPED | LENGTH)}Upgrade: ${head.upgrade}\r\n`
+    new Tunnel(this, exchange, connection).start(fields)
   }
 
   /** The endpoint broke the rules: nothing it sent on this connection is used. */
@@ -344,17 +326,7 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
   #abandon(): void {
     this.#connection?.destroy()
     this.#connection = null
-    if (this.#endpoint !== null) this.#leaveEndpoint()
-  }
-
-  #leaveEndpoint(): void {
-    const endpoint = this.#endpoint
-    if (endpoint !== null) {
-      endpoint.finished()
-      this.#upstream.onAttempt(this.#upstream.name, endpoint, this.#attemptStatus)
-    }
-    this.#endpoint = null
-    this.#connection = null
+    if (this.#endpoint !== null) this.leaveEndpoint()
   }
 
   #refuse(code: ReasonCode, headers: string): void {
@@ -365,14 +337,6 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
     this.#done = true
     this.#release()
     this.#exchange.owner.reply(this.#exchange, reply)
-  }
-
-  #end(outcome: 'ok' | ReasonCode): void {
-    if (this.#done) return
-    this.#done = true
-    if (this.#endpoint !== null) this.#abandon()
-    this.#release()
-    this.#exchange.owner.ended(this.#exchange, outcome)
   }
 
   /** Leaves the queue or gives the slot back. */
@@ -388,6 +352,5 @@ export class Forward implements RequestSink, ResponseSink, Waiter {
 }
 
 function isEventStream(head: ResponseHead): boolean {
-  const i = head.fields.findId(F.contentType)
-  return i >= 0 && head.fields.value(i).toLowerCase().startsWith('text/event-stream')
+  return head.fields.value(head.contentType).toLowerCase().startsWith('text/event-stream')
 }

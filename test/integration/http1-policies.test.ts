@@ -147,3 +147,65 @@ story(
     assert.equal(edge.ended.length, 2)
   },
 )
+
+story(
+  'a response hook that throws keeps the answer of the endpoint from the client, and the thread alive',
+  {
+    policies: [
+      {
+        name: 'headers',
+        onResponseHeaders: (exchange) => {
+          if (exchange.path === '/p') throw new Error('response hook')
+        },
+      },
+    ],
+    // Once for the endpoint's answer, once for the refusal in its place.
+    defects: 2,
+  },
+  async (edge, endpoint, open) => {
+    const client = await open()
+    client.send(get('/p'))
+    const upstream = await endpoint.next()
+    await upstream.untilText('\r\n\r\n')
+    upstream.send(ok('secret'))
+    await client.until(({ text }) => text.includes('policy-failed'), 'the refusal')
+    assert.doesNotMatch(client.text, /secret/)
+    client.send(get('/fixed'))
+    await client.until(({ text }) => text.endsWith('fixed'), 'the next answer')
+    assert.deepEqual(
+      edge.ended.map(({ outcome }) => outcome),
+      ['policy-failed', 'fixed-response'],
+    )
+  },
+)
+
+story(
+  'a hook of the attempt that throws refuses before a byte reaches the endpoint; one of the log changes nothing',
+  {
+    policies: [
+      {
+        name: 'headers',
+        onUpstreamRequest: () => {
+          throw new Error('attempt hook')
+        },
+        onLog: () => {
+          throw new Error('log hook')
+        },
+      },
+    ],
+    defects: 3,
+  },
+  async (edge, endpoint, open) => {
+    const client = await open()
+    client.send(get('/p') + get('/fixed'))
+    await client.until(({ text }) => text.endsWith('fixed'), 'both answers')
+    assert.deepEqual(
+      edge.ended.map(({ outcome, status }) => [outcome, status]),
+      [
+        ['policy-failed', 500],
+        ['fixed-response', 200],
+      ],
+    )
+    assert.equal(endpoint.connections.length, 0)
+  },
+)

@@ -68,6 +68,8 @@ function interpret(head: ResponseHead, noBody: boolean): boolean {
   let coding = -1
   let options = 0
   head.upgrade = null
+  head.dated = false
+  head.contentType = -1
   for (let i = 0; i < count; i++) {
     switch (ids[i]) {
       case F.other:
@@ -83,6 +85,12 @@ function interpret(head: ResponseHead, noBody: boolean): boolean {
         break
       case F.connection:
         options |= readConnection(fields.value(i), fields)
+        break
+      case F.date:
+        head.dated = true
+        break
+      case F.contentType:
+        head.contentType = i
         break
       case F.upgrade:
         head.upgrade = fields.value(i).toLowerCase()
