@@ -36,7 +36,11 @@ function silentStream(head: RequestHead): ClientStream {
 /** An exchange of which nothing is known but its connection: how one looks that was refused at once. For tests and benchmarks. */
 export function emptyExchange(scheme: 'http' | 'https' = 'https'): Exchange {
   const connection = scheme === 'https' ? HTTPS : HTTP
-  const exchange = new Exchange(connection, silentStream(new RequestHead()), SNAPSHOT, { reply: ignore, ended: ignore, defect: ignore })
+  const exchange = new Exchange(connection, silentStream(new RequestHead()), SNAPSHOT, {
+    reply: ignore,
+    ended: ignore,
+    defect: ignore,
+  })
   exchange.id = '0123456789abcdefghij'
   exchange.scheme = scheme
   exchange.startedMs = 1767225600123
