@@ -3,7 +3,7 @@ import { F, knownFieldByName } from './field-names.ts'
 /**
  * The header section of one message, as offsets into its text: nothing is copied until somebody asks for a value.
  *
- * `text` is the whole head (start line, fields, final CRLF CRLF) as a one-byte string. Field `i` has its name in
+ * `text` is the section with its empty line, as a one-byte string. Field `i` has its name in
  * `[nameStart(i), nameEnd(i))` and its value without surrounding white space in `[valueStart(i), valueEnd(i))`;
  * its line runs to `nameStart(i + 1)`. A table is reused for message after message.
  */
@@ -18,11 +18,29 @@ export class FieldTable {
   flags: Uint8Array = new Uint8Array(32)
   /** Field lines added by policies, each ending in CRLF; written after the kept ones. */
   added = ''
+  /** The remembered section that this one is equal to, while nothing was dropped from it; else null. */
+  shared: SharedSection | null = null
 
   reset(text: string): void {
     this.text = text
     this.count = 0
     this.added = ''
+    this.shared = null
+  }
+
+  /** Becomes the remembered section. */
+  take(section: SharedSection): void {
+    const { count } = section
+    if (count > this.ids.length) this.grow(count)
+    for (let i = 0; i <= count * 4; i++) this.at[i] = section.at[i] as number
+    for (let i = 0; i < count; i++) {
+      this.ids[i] = section.ids[i] as number
+      this.flags[i] = section.flags[i] as number
+    }
+    this.text = section.text
+    this.count = count
+    this.added = ''
+    this.shared = section
   }
 
   /** Makes room for `count` fields. */
@@ -100,6 +118,12 @@ export class FieldTable {
     this.added = kept
   }
 
+  /** Drops one field. */
+  drop(i: number): void {
+    this.flags[i] = (this.flags[i] as number) | DROPPED
+    this.shared = null
+  }
+
   /**
    * Adds a field line. Name and value must be valid (RFC 9110 5.1, 5.5): callers check what is not a constant
    * with `isFieldValue`.
@@ -116,6 +140,22 @@ export class FieldTable {
 
   /** The lines that are kept, verbatim: those with none of the bits in `dropMask`, then the added ones. */
   write(dropMask: number): string {
+    const { shared } = this
+    let kept: string
+    // The entry may have been given to another section since.
+    if (shared !== null && shared.text === this.text) {
+      if (shared.keptMask !== dropMask) {
+        shared.kept = this.#kept(dropMask)
+        shared.keptMask = dropMask
+      }
+      kept = shared.kept
+    } else {
+      kept = this.#kept(dropMask)
+    }
+    return this.added === '' ? kept : kept + this.added
+  }
+
+  #kept(dropMask: number): string {
     const { at, flags, count, text } = this
     let out = ''
     let runStart = -1
@@ -128,7 +168,7 @@ export class FieldTable {
       }
     }
     if (runStart >= 0) out += text.slice(runStart, at[count * 4])
-    return this.added === '' ? out : out + this.added
+    return out
   }
 
   #nameIs(start: number, name: string): boolean {
@@ -139,6 +179,43 @@ export class FieldTable {
       if (lower !== name.charCodeAt(k)) return false
     }
     return true
+  }
+}
+
+/** A header section that was read before, with what was made of it: for `FieldCache` and `FieldTable`. */
+export class SharedSection {
+  readonly bytes: Buffer
+  /** Bytes of the section, 0 while there is none. */
+  length = 0
+  text = ''
+  count = 0
+  readonly at: Int32Array
+  readonly ids: Uint8Array
+  readonly flags: Uint8Array
+  /** Result of `write` for `keptMask`; -1 when nothing was written yet. */
+  kept = ''
+  keptMask = -1
+
+  constructor(bytes: number, fields: number) {
+    this.bytes = Buffer.allocUnsafeSlow(bytes)
+    this.at = new Int32Array(fields * 4 + 1)
+    this.ids = new Uint8Array(fields)
+    this.flags = new Uint8Array(fields)
+  }
+
+  /** Keeps the section in `buf[from, end)` as `table` has just read it. */
+  remember(buf: Buffer, from: number, end: number, table: FieldTable): void {
+    buf.copy(this.bytes, 0, from, end)
+    this.length = end - from
+    this.text = table.text
+    this.count = table.count
+    for (let i = 0; i <= table.count * 4; i++) this.at[i] = table.at[i] as number
+    for (let i = 0; i < table.count; i++) {
+      this.ids[i] = table.ids[i] as number
+      this.flags[i] = table.flags[i] as number
+    }
+    this.kept = ''
+    this.keptMask = -1
   }
 }
 

@@ -1,4 +1,4 @@
-import { TOKEN, VALUE } from '../char-class.ts'
+import { TOKEN } from '../char-class.ts'
 import { F, HASH_START, hashEnd, hashStep, knownField } from '../field-names.ts'
 import { DROPPED, type FieldTable } from '../field-table.ts'
 
@@ -52,7 +52,7 @@ export function parseFields(
 
     while (p < end && ((c = buf[p] as number) === 0x20 || c === 0x09)) p++
     const valueStart = p
-    while (p < end && VALUE[(c = buf[p] as number)] === 1) p++
+    while (p < end && ((c = buf[p] as number) >= 0x20 ? c !== 0x7f : c === 0x09)) p++
     if (p + 1 >= end) return p < end && c !== 0x0d ? FIELD_INVALID : INCOMPLETE
     if (c !== 0x0d || buf[p + 1] !== 0x0a) return FIELD_INVALID
     let valueEnd = p

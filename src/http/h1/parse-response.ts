@@ -5,7 +5,11 @@ import { RESPONSE_HEAD_BYTES, RESPONSE_HEADERS } from '../limits.ts'
 import { CHUNKED, type ResponseHead, UNTIL_CLOSE } from '../message.ts'
 import { OPTION_CLOSE, OPTION_KEEP_ALIVE, readConnection } from './connection-options.ts'
 import { parseContentLength } from './content-length.ts'
-import { INCOMPLETE, parseFields } from './parse-fields.ts'
+import { FieldCache } from './field-cache.ts'
+import { INCOMPLETE } from './parse-fields.ts'
+
+/** One for the thread, against style rule 22: it changes what reading costs, never what is read. */
+const sections = new FieldCache()
 
 /** Result of `parseResponseHead` for a head that may not be used. */
 export const RESPONSE_INVALID = -2
@@ -46,19 +50,21 @@ export function parseResponseHead(
   if (buf[p] !== 0x0d || buf[p + 1] !== 0x0a) return RESPONSE_INVALID
 
   const fields = head.fields
-  const stop = parseFields(buf, p + 2, end, start, fields, RESPONSE_HEADERS)
+  const stop = sections.read(buf, p + 2, end, fields, RESPONSE_HEADERS)
   if (stop < 0) return stop === INCOMPLETE && available <= RESPONSE_HEAD_BYTES ? INCOMPLETE : RESPONSE_INVALID
   if (stop - start > RESPONSE_HEAD_BYTES) return RESPONSE_INVALID
-  const text = latin1(buf, start, stop)
-  fields.text = text
-  fields.added = ''
   head.status = a * 100 + b * 10 + c
-  head.reason = text.slice(reasonStart - start, reasonEnd - start)
+  head.reason = reasonOf(buf, reasonStart, reasonEnd)
   head.minor = minor
   return interpret(head, noBody) ? stop : RESPONSE_INVALID
 }
 
 const VERSION = 'HTTP/1.'
+
+function reasonOf(buf: Buffer, start: number, end: number): string {
+  if (end - start === 2 && buf[start] === 0x4f && buf[start + 1] === 0x4b) return 'OK'
+  return latin1(buf, start, end)
+}
 
 /** Length of the body (RFC 9112 6.3) and connection options; false when the framing is in doubt. */
 function interpret(head: ResponseHead, noBody: boolean): boolean {
