@@ -28,7 +28,7 @@ import type { EngineHost, ListenResult, ThreadEngine } from './thread-engine.ts'
 const TCP_ATTEMPTS = 3
 
 /** Listening sockets of one thread on one address: connections taken in per turn of its event loop. */
-const ACCEPT_SOCKETS = 8
+const ACCEPT_SOCKETS = 32
 
 interface Candidate {
   readonly compiled: CompiledConfig
