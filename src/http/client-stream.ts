@@ -35,9 +35,9 @@ export interface ClientStream {
   /**
    * Starts the final response. `fields` are lines ending in CRLF, without framing and connection fields.
    * `length`: bytes of the body, -1 when unknown; `bodyless`: none follows whatever `length` says (HEAD, 204, 304);
-   * then a length of -1 is not announced.
+   * then a length of -1 is not announced. `declared`: `fields` hold the Content-Length of that `length` already.
    */
-  sendHead(status: number, reason: string, fields: string, length: number, bodyless: boolean): void
+  sendHead(status: number, reason: string, fields: string, length: number, bodyless: boolean, declared: boolean): void
   sendBody(buf: Buffer, start: number, end: number): void
   /** The response is complete. */
   sendEnd(trailers: string): void

@@ -1,3 +1,4 @@
+import { flat } from '../base/bytes.ts'
 import { F, knownFieldByName } from './field-names.ts'
 
 /**
@@ -145,7 +146,7 @@ export class FieldTable {
     // The entry may have been given to another section since.
     if (shared !== null && shared.text === this.text) {
       if (shared.keptMask !== dropMask) {
-        shared.kept = this.#kept(dropMask)
+        shared.kept = flat(this.#kept(dropMask))
         shared.keptMask = dropMask
       }
       kept = shared.kept

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { flat } from '../base/bytes.ts'
 import type { ConnectionInfo } from '../core/connection-info.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { isHost } from '../http/h1/host.ts'
@@ -32,7 +33,7 @@ function directFields(connection: ConnectionInfo, authority: string): string {
   connection.forwardedAuthority = authority
   // Over a unix socket nobody has an address, and none is made up.
   const chain = peerIp === 'unix' ? 'unknown' : peerIp
-  connection.forwardedFields = fieldsFor(chain, forwardedElement(peerIp, authority, scheme), scheme, authority)
+  connection.forwardedFields = flat(fieldsFor(chain, forwardedElement(peerIp, authority, scheme), scheme, authority))
   return connection.forwardedFields
 }
 

@@ -30,6 +30,7 @@ export function writeReply(exchange: Exchange, reply: LocalReply, date: string):
     lines,
     bodyless && status !== 200 && !problem ? -1 : bytes,
     bodyless,
+    false,
   )
   if (!bodyless && bytes > 0) {
     const text = Buffer.from(body)

@@ -33,16 +33,18 @@ test('two generators share no id, also in two threads', async () => {
   assert.equal(seen.size, 3000)
 })
 
-test('consecutive ids differ in many places, not in the last digit alone', () => {
+test('consecutive ids give away no order: pairs come shuffled, and blocks are far from each other', () => {
   const ids = new RequestIds()
-  let same = 0
-  let before = ids.next()
-  for (let i = 0; i < 1000; i++) {
-    const id = ids.next()
-    if (id.slice(12, 14) === before.slice(12, 14)) same++
-    before = id
+  const all = Array.from({ length: 1296 * 4 }, () => ids.next())
+  const steps = all.map(
+    (id, i) => Number.parseInt(id.slice(18), 36) - Number.parseInt((all[i - 1] ?? id).slice(18), 36),
+  )
+  assert.ok(steps.filter((step) => Math.abs(step) === 1).length < 60, 'neighbouring pairs follow each other')
+  const blocks = [...new Set(all.map((id) => Number.parseInt(id.slice(12, 18), 36)))]
+  assert.ok(blocks.length === 4 || blocks.length === 5, `${blocks.length} blocks`)
+  for (const [i, block] of blocks.entries()) {
+    if (i > 0) assert.ok(Math.abs(block - (blocks[i - 1] as number)) > 1000, `blocks ${blocks}`)
   }
-  assert.ok(same < 20, `${same} of 1000 pairs share the first two counter characters`)
 })
 
 test('every character comes about equally often', () => {

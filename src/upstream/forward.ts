@@ -150,11 +150,14 @@ export class Forward implements RequestSink, ResponseSink, Waiter, TunnelOwner {
     exchange.status = status
     const { fields } = head
     const bodyless = exchange.request.method === 'HEAD' || status === 204 || status === 304
-    let lines = `${fields.write(HOP | DROPPED | LENGTH)}X-Request-Id: ${exchange.id}\r\n`
+    const length = bodyless ? (status === 204 ? -1 : head.contentLength) : head.bodyLength
+    // From a section that nobody changed the announced length may go on as it stands.
+    const declared = length >= 0 && length === head.contentLength && fields.shared !== null
+    const drop = declared ? HOP | DROPPED : HOP | DROPPED | LENGTH
+    let lines = `${fields.write(drop)}X-Request-Id: ${exchange.id}\r\n`
     if (!head.dated) lines += dateField()
     if (head.contentType >= 0 && isEventStream(head)) this.#connection?.allowSilence()
-    const length = bodyless ? (status === 204 ? -1 : head.contentLength) : head.bodyLength
-    this.#stream.sendHead(status, head.reason, lines, length < 0 ? -1 : length, bodyless)
+    this.#stream.sendHead(status, head.reason, lines, length < 0 ? -1 : length, bodyless, declared)
   }
 
   onResponseBody(buf: Buffer, start: number, end: number): void {

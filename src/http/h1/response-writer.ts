@@ -1,6 +1,21 @@
 import type { Socket } from 'node:net'
+import { flat } from '../../base/bytes.ts'
 import { ByteWriter } from '../byte-writer.ts'
 import { STATUS_CODES } from '../status-codes.ts'
+
+let lastStatus = 0
+let lastReason = ''
+let lastLine = ''
+
+/** Most responses have the status of the one before. */
+function statusLine(status: number, reason: string): string {
+  if (status !== lastStatus || reason !== lastReason) {
+    lastStatus = status
+    lastReason = reason
+    lastLine = flat(`HTTP/1.1 ${status} ${reason}\r\n`)
+  }
+  return lastLine
+}
 
 /** Writes responses to one client, with the framing that its HTTP version and the length call for (RFC 9112 6). */
 export class ResponseWriter {
@@ -34,12 +49,13 @@ export class ResponseWriter {
     bodyless: boolean,
     http10: boolean,
     keepAlive: boolean,
+    declared: boolean,
   ): boolean {
     let kept = keepAlive
     let framing = ''
     this.#chunked = false
     this.#length = length
-    if (length >= 0) framing = `Content-Length: ${length}\r\n`
+    if (length >= 0) framing = declared ? '' : `Content-Length: ${length}\r\n`
     else if (!bodyless && http10) kept = false
     else if (!bodyless) {
       this.#chunked = true
@@ -47,7 +63,7 @@ export class ResponseWriter {
     }
     if (!kept) framing += 'Connection: close\r\n'
     else if (http10) framing += 'Connection: keep-alive\r\n'
-    this.#out.text(`HTTP/1.1 ${status} ${reason}\r\n${fields}${framing}\r\n`)
+    this.#out.text(`${statusLine(status, reason)}${fields}${framing}\r\n`)
     return kept
   }
 

@@ -222,13 +222,13 @@ export class ServerConnection extends Timed implements ByteReader, ClientStream,
     if (this.head.minor === 1 && !this.responseStarted) this.#out.interim(status, fields)
   }
 
-  sendHead(status: number, reason: string, fields: string, length: number, bodyless: boolean): void {
+  sendHead(status: number, reason: string, fields: string, length: number, bodyless: boolean, declared: boolean): void {
     const reader = this.#in
     this.responseStarted = true
     // A body that is not wanted any more cannot be told from the next request.
     if (this.settings.closing || (!reader.requestDone && !reader.canSkip())) reader.keepAlive = false
     const http10 = reader.head.minor === 0
-    reader.keepAlive = this.#out.head(status, reason, fields, length, bodyless, http10, reader.keepAlive)
+    reader.keepAlive = this.#out.head(status, reason, fields, length, bodyless, http10, reader.keepAlive, declared)
   }
 
   sendBody(buf: Buffer, start: number, end: number): void {
