@@ -5,6 +5,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { test } from 'node:test'
 import { REASON_CODES, REASONS } from '../src/base/errors.ts'
+import { POLICY_NAMES } from '../src/config/policies.schema.ts'
+import { POLICY_ORDER } from '../src/policies/registry.ts'
 import { ROOT, readSources } from './setup/source-files.ts'
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
@@ -153,4 +155,8 @@ test('every decision is listed, numbered without a gap, and says why', () => {
     for (const part of ['**Decided.**', '**Why.**', '**Costs.**'])
       assert.ok(read(`docs/adr/${name}`).includes(part), `${name}: ${part}`)
   }
+})
+
+test('the schema knows the policies of the registry, in the order in which they run', () => {
+  assert.deepEqual(POLICY_NAMES, [...POLICY_ORDER])
 })

@@ -2,8 +2,8 @@ import { CidrSet } from '../base/cidr.ts'
 import type { Chain, Policy } from '../core/policy.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { Upstream } from '../core/upstream.ts'
-import { createHeaders, type HeaderChanges } from '../policies/headers/headers.ts'
-import { compileChain } from '../policies/registry.ts'
+import type { HeaderChanges } from '../policies/headers/headers.ts'
+import { compileChain, POLICIES } from '../policies/registry.ts'
 import { CompiledRoute } from '../proxy/compiled-route.ts'
 import { compileRouter } from '../proxy/router/router.ts'
 import type { Config, HeadersPolicyConfig, RouteConfig } from './root.schema.ts'
@@ -79,7 +79,7 @@ function chainOf(route: RouteConfig, config: Config, chains: Map<string, Chain>)
 function policiesOf(headers: HeadersPolicyConfig | null): Policy[] {
   const policies: Policy[] = []
   if (headers !== null)
-    policies.push(createHeaders({ request: changes(headers.request), response: changes(headers.response) }))
+    policies.push(POLICIES.headers({ request: changes(headers.request), response: changes(headers.response) }))
   return policies
 }
 

@@ -73,7 +73,5 @@ export type Config = Omit<Output<typeof rootSchema>, 'routes'> & { routes: Route
 export type RouteConfig = Omit<Output<typeof routeSchema>, 'name'> & { name: string }
 export type ListenerConfig = Config['listeners'][string]
 export type UpstreamConfig = Config['upstreams'][string]
-export type EndpointConfig = UpstreamConfig['endpoints'][number]
 export type PoliciesConfig = Config['policies']
 export type HeadersPolicyConfig = NonNullable<PoliciesConfig['headers']>
-export type TelemetryConfig = Config['telemetry']

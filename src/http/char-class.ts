@@ -25,13 +25,3 @@ for (let i = 0; i < 16; i++) {
   HEX[digit.charCodeAt(0)] = i
   HEX[digit.toUpperCase().charCodeAt(0)] = i
 }
-
-/** Whether the whole text is a token (RFC 9110 5.6.2). */
-export function isToken(text: string): boolean {
-  if (text === '') return false
-  for (let i = 0; i < text.length; i++) {
-    const c = text.charCodeAt(i)
-    if (c > 0x7f || TOKEN[c] === 0) return false
-  }
-  return true
-}

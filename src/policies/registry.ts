@@ -34,8 +34,6 @@ export const POLICIES = {
   headers: createHeaders,
 } as const
 
-export type PolicyName = (typeof POLICY_ORDER)[number]
-
 /**
  * Compiles the policies of one route, given in any order, into their hook lists. Policies of one name keep their order.
  * Throws a RangeError for a name that is not in the registry, so that nothing runs at a place nobody chose.

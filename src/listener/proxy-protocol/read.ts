@@ -1,11 +1,8 @@
 import type { ProxyRead } from './header.ts'
-import { readProxyV1, V1_MAX_BYTES } from './read-v1.ts'
-import { readProxyV2, V2_MAX_BLOCK_BYTES, V2_SIGNATURE } from './read-v2.ts'
+import { readProxyV1 } from './read-v1.ts'
+import { readProxyV2, V2_SIGNATURE } from './read-v2.ts'
 
 const V1_PREFIX = Buffer.from('PROXY ', 'latin1')
-
-/** The most bytes a caller must hold before the answer is certain. */
-export const PROXY_HEADER_MAX_BYTES = Math.max(V1_MAX_BYTES, 16 + V2_MAX_BLOCK_BYTES)
 
 /**
  * Reads a PROXY protocol header, version 1 or 2, from `bytes[start..end)`.

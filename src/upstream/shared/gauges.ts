@@ -27,16 +27,6 @@ export interface UpstreamGauges {
   readonly endpoints: readonly EndpointGauges[]
 }
 
-/** What each gauge means, for the exposition: name without prefix, labels, help. */
-export const GAUGES = [
-  { name: 'sallyport_endpoint_healthy', field: 'healthy', help: '1 unless the active check failed.' },
-  { name: 'sallyport_endpoint_ejected', field: 'ejected', help: '1 while passive ejection keeps requests away.' },
-  { name: 'sallyport_endpoint_inflight_requests', field: 'inFlight', help: 'Requests that run on the endpoint.' },
-  { name: 'sallyport_upstream_inflight_requests', field: 'inFlight', help: 'Requests that run on the upstream.' },
-  { name: 'sallyport_upstream_admitted_requests', field: 'admitted', help: 'Slots of the concurrency limit in use.' },
-  { name: 'sallyport_upstream_waiting_requests', field: 'waiting', help: 'Requests that wait for a slot.' },
-] as const
-
 /** Reads the gauges of one upstream. Works in any thread, takes no lock. */
 export function readGauges(cells: UpstreamCells, specs: readonly EndpointSpec[], nowMs: number): UpstreamGauges {
   const { words } = cells

@@ -64,9 +64,6 @@ export interface EjectionSettings {
   readonly maxShare: number
 }
 
-/** Passive ejection when the configuration is silent. */
-export const DEFAULT_EJECTION: EjectionSettings = { consecutiveFailures: 5, forMs: 30_000, maxShare: 0.5 }
-
 export interface ConcurrencySettings {
   /** Requests at once over all threads, >= 0; 0 lets none pass. */
   readonly limit: number
